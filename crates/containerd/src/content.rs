@@ -1,0 +1,198 @@
+//! The content store: blobs, their labels, and the ingests that become blobs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use containerd_client::services::v1 as pb;
+use containerd_client::services::v1::content_client::ContentClient;
+use oci::Descriptor;
+use prost_types::FieldMask;
+use refparse::Digest;
+
+use crate::client::{MESSAGE_BYTES_MAX, Service, within};
+use crate::ingest::IngestStart;
+use crate::{Client, Deadlines, Error, ErrorKind};
+
+/// Longest wait for the next message of a stream of the content store.
+const STREAM_STALL_MAX: Duration = Duration::from_secs(60);
+
+/// A committed blob.
+#[derive(Clone, Debug)]
+pub struct ContentInfo {
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Size in bytes.
+    pub size: u64,
+    /// Labels in key order.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// An unfinished write.
+#[derive(Clone, Debug)]
+pub struct IngestStatus {
+    /// The ingest's name.
+    pub ingest_ref: String,
+    /// Bytes written so far.
+    pub offset: u64,
+}
+
+/// The content store.
+#[derive(Clone, Debug)]
+pub struct Content {
+    grpc: ContentClient<Service>,
+    deadlines: Deadlines,
+}
+
+impl Content {
+    pub(crate) fn new(client: &Client) -> Content {
+        let grpc = ContentClient::new(client.service())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        Content { grpc, deadlines: client.deadlines() }
+    }
+
+    /// Size and labels of a blob.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none.
+    pub async fn info(&self, digest: &Digest) -> Result<ContentInfo, Error> {
+        const OPERATION: &str = "stat content";
+        let request = pb::InfoRequest { digest: digest.to_string() };
+        let mut grpc = self.grpc.clone();
+        let call = grpc.info(request);
+        let answer = within(self.deadlines.metadata, OPERATION, digest.as_str(), call).await?;
+        let info = answer.info.ok_or_else(|| {
+            Error::local(OPERATION, digest.as_str(), ErrorKind::Other, "the answer has no info")
+        })?;
+        content_info(OPERATION, info)
+    }
+
+    /// Every blob, in the order of digests.
+    ///
+    /// # Errors
+    /// The call's own, and [`ErrorKind::Deadline`] where the stream stalls.
+    pub async fn list(&self) -> Result<Vec<ContentInfo>, Error> {
+        const OPERATION: &str = "list content";
+        let mut grpc = self.grpc.clone();
+        let call = grpc.list(pb::ListContentRequest { filters: Vec::new() });
+        let mut stream = within(self.deadlines.metadata, OPERATION, "", call).await?;
+        let mut found = Vec::new();
+        while let Some(message) = next(OPERATION, "", &mut stream).await? {
+            for info in message.info {
+                found.push(content_info(OPERATION, info)?);
+            }
+        }
+        found.sort_by(|a, b| a.digest.cmp(&b.digest));
+        Ok(found)
+    }
+
+    /// The bytes of a document of at most `size_max` bytes. Not verified: containerd verified them at commit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none; [`ErrorKind::Mismatch`] where it is longer.
+    pub async fn read(&self, digest: &Digest, size_max: u64) -> Result<Bytes, Error> {
+        const OPERATION: &str = "read content";
+        let subject = digest.as_str();
+        let request = pb::ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
+        let mut grpc = self.grpc.clone();
+        let call = grpc.read(request);
+        let mut stream = within(self.deadlines.metadata, OPERATION, subject, call).await?;
+        let mut bytes = BytesMut::new();
+        while let Some(message) = next(OPERATION, subject, &mut stream).await? {
+            bytes.extend_from_slice(&message.data);
+            if bytes.len() as u64 > size_max {
+                let message = format!("longer than the {size_max} bytes that such a document may have");
+                return Err(Error::local(OPERATION, subject, ErrorKind::Mismatch, message));
+            }
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// Sets the given labels of a blob; others stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such blob.
+    pub async fn set_labels(&self, digest: &Digest, labels: &BTreeMap<String, String>) -> Result<(), Error> {
+        if labels.is_empty() {
+            return Ok(());
+        }
+        let info = pb::Info {
+            digest: digest.to_string(),
+            labels: labels.clone().into_iter().collect(),
+            ..pb::Info::default()
+        };
+        let paths = labels.keys().map(|key| format!("labels.{key}")).collect();
+        let request = pb::UpdateRequest { info: Some(info), update_mask: Some(FieldMask { paths }) };
+        let mut grpc = self.grpc.clone();
+        let call = grpc.update(request);
+        within(self.deadlines.metadata, "label content", digest.as_str(), call).await.map(drop)
+    }
+
+    /// Deletes a blob.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none.
+    pub async fn delete(&self, digest: &Digest) -> Result<(), Error> {
+        let mut grpc = self.grpc.clone();
+        let call = grpc.delete(pb::DeleteContentRequest { digest: digest.to_string() });
+        within(self.deadlines.metadata, "delete content", digest.as_str(), call).await.map(drop)
+    }
+
+    /// Begins to write the blob that `descriptor` describes, or finds it there (then it is under the client's lease).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] while another writer holds `ingest_ref`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the [`crate::Ingest`] leaves the bytes so far under `ingest_ref`, held by the lease.
+    pub async fn ingest(&self, ingest_ref: &str, descriptor: &Descriptor) -> Result<IngestStart, Error> {
+        crate::ingest::start(self.grpc.clone(), self.deadlines.metadata, ingest_ref, descriptor).await
+    }
+
+    /// Every unfinished write, in the order of names.
+    ///
+    /// # Errors
+    /// The call's own.
+    pub async fn ingests(&self) -> Result<Vec<IngestStatus>, Error> {
+        let mut grpc = self.grpc.clone();
+        let call = grpc.list_statuses(pb::ListStatusesRequest { filters: Vec::new() });
+        let answer = within(self.deadlines.metadata, "list ingests", "", call).await?;
+        let mut found: Vec<IngestStatus> = answer
+            .statuses
+            .into_iter()
+            .map(|s| IngestStatus { ingest_ref: s.r#ref, offset: u64::try_from(s.offset).unwrap_or(0) })
+            .collect();
+        found.sort_by(|a, b| a.ingest_ref.cmp(&b.ingest_ref));
+        Ok(found)
+    }
+
+    /// Drops an unfinished write.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none.
+    pub async fn abort(&self, ingest_ref: &str) -> Result<(), Error> {
+        let mut grpc = self.grpc.clone();
+        let call = grpc.abort(pb::AbortRequest { r#ref: ingest_ref.to_owned() });
+        within(self.deadlines.metadata, "abort ingest", ingest_ref, call).await.map(drop)
+    }
+}
+
+/// The next message of a stream, or an error where none comes in time.
+pub(crate) async fn next<T>(
+    operation: &'static str,
+    subject: &str,
+    stream: &mut tonic::Streaming<T>,
+) -> Result<Option<T>, Error> {
+    match tokio::time::timeout(STREAM_STALL_MAX, stream.message()).await {
+        Ok(message) => message.map_err(|status| Error::from_status(operation, subject, &status)),
+        Err(_) => Err(Error::deadline(operation, subject, STREAM_STALL_MAX)),
+    }
+}
+
+fn content_info(operation: &'static str, info: pb::Info) -> Result<ContentInfo, Error> {
+    let malformed = |what: String| Error::local(operation, &info.digest, ErrorKind::Other, what);
+    let digest = Digest::parse(&info.digest).map_err(|e| malformed(format!("the answer's digest: {e}")))?;
+    let size = u64::try_from(info.size).map_err(|_| malformed(format!("negative size {}", info.size)))?;
+    Ok(ContentInfo { digest, size, labels: info.labels.into_iter().collect() })
+}

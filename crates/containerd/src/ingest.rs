@@ -1,0 +1,175 @@
+//! One write into the content store, as a stream of messages with their answers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use containerd_client::services::v1 as pb;
+use containerd_client::services::v1::content_client::ContentClient;
+use oci::Descriptor;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use crate::client::{Service, within};
+use crate::content::next;
+use crate::{Error, ErrorKind};
+
+/// Bytes gathered before they are sent as one message. Measured on 2026-11-24 with a 363 MB blob, CPU of containerd:
+/// 1.9 to 3 s with 32 KiB messages, 0.8 to 1.2 s with 256 KiB to 1 MiB, no better with 4 MiB.
+const MESSAGE_BYTES: usize = 512 << 10;
+
+/// Messages that may be on their way unanswered: enough to keep containerd busy, few enough to bound memory.
+const UNANSWERED_MAX: usize = 4;
+
+/// What beginning to write a blob found.
+#[derive(Debug)]
+pub enum IngestStart {
+    /// The blob is there already, and now under the client's lease.
+    Exists,
+    /// The blob is to be written, from its first byte.
+    Open(Ingest),
+}
+
+/// An open write, locked in containerd until this is dropped.
+#[derive(Debug)]
+pub struct Ingest {
+    ingest_ref: String,
+    total: i64,
+    expected: String,
+    requests: mpsc::Sender<pb::WriteContentRequest>,
+    answers: Streaming<pb::WriteContentResponse>,
+    unanswered: usize,
+    offset: i64,
+    gathered: BytesMut,
+}
+
+const OPERATION: &str = "ingest content";
+
+pub(crate) async fn start(
+    mut grpc: ContentClient<Service>,
+    limit: Duration,
+    ingest_ref: &str,
+    descriptor: &Descriptor,
+) -> Result<IngestStart, Error> {
+    let (requests, receiver) = mpsc::channel(UNANSWERED_MAX);
+    let total = i64::try_from(descriptor.size).unwrap_or(i64::MAX);
+    let expected = descriptor.digest.to_string();
+    let stat = pb::WriteContentRequest {
+        action: pb::WriteAction::Stat.into(),
+        r#ref: ingest_ref.to_owned(),
+        total,
+        expected: expected.clone(),
+        ..pb::WriteContentRequest::default()
+    };
+    // The channel is new and has room, so this neither waits nor fails.
+    requests.try_send(stat).map_err(|e| Error::local(OPERATION, ingest_ref, ErrorKind::Other, e.to_string()))?;
+    let opened = within(limit, OPERATION, ingest_ref, grpc.write(ReceiverStream::new(receiver))).await;
+    let first = match opened {
+        Ok(mut answers) => next(OPERATION, ingest_ref, &mut answers).await.map(|first| (answers, first)),
+        Err(error) => Err(error),
+    };
+    match first {
+        Ok((answers, Some(_))) => Ok(IngestStart::Open(Ingest {
+            ingest_ref: ingest_ref.to_owned(),
+            total,
+            expected,
+            requests,
+            answers,
+            unanswered: 0,
+            offset: 0,
+            gathered: BytesMut::with_capacity(MESSAGE_BYTES),
+        })),
+        Ok((_, None)) => Err(ended(ingest_ref)),
+        Err(error) if error.is_already_exists() => Ok(IngestStart::Exists),
+        Err(error) => Err(error),
+    }
+}
+
+impl Ingest {
+    /// Appends `bytes`. What an earlier, interrupted write left under the same name is overwritten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSpace`] where containerd's disk is full; an error may belong to bytes of an earlier call.
+    ///
+    /// # Cancel safety
+    /// None: after a dropped call the ingest can only be dropped as well.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.gathered.extend_from_slice(&bytes);
+        while self.gathered.len() >= MESSAGE_BYTES {
+            let data = self.gathered.split_to(MESSAGE_BYTES).freeze();
+            self.send(pb::WriteAction::Write, data, BTreeMap::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the blob of what was written, with `labels`. containerd checks size and digest, syncs and publishes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Mismatch`] where bytes and descriptor differ. A blob that someone else committed meanwhile is
+    /// success, for content is addressed by digest; the labels are then not set.
+    pub async fn commit(mut self, labels: &BTreeMap<String, String>) -> Result<(), Error> {
+        let rest = std::mem::take(&mut self.gathered).freeze();
+        if !rest.is_empty() {
+            self.send(pb::WriteAction::Write, rest, BTreeMap::new()).await?;
+        }
+        let sent = self.send(pb::WriteAction::Commit, Bytes::new(), labels.clone()).await;
+        let done = match sent {
+            Ok(()) => self.drain().await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Err(error) if error.is_already_exists() => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn send(
+        &mut self,
+        action: pb::WriteAction,
+        data: Bytes,
+        labels: BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        while self.unanswered >= UNANSWERED_MAX {
+            self.answer().await?;
+        }
+        let length = i64::try_from(data.len()).unwrap_or(i64::MAX);
+        let request = pb::WriteContentRequest {
+            action: action.into(),
+            r#ref: self.ingest_ref.clone(),
+            total: self.total,
+            expected: if action == pb::WriteAction::Commit { self.expected.clone() } else { String::new() },
+            offset: self.offset,
+            data: data.into(),
+            labels: labels.into_iter().collect(),
+        };
+        if self.requests.send(request).await.is_err() {
+            // The server ended the stream; its status, still unread, says why.
+            self.drain().await?;
+            return Err(ended(&self.ingest_ref));
+        }
+        self.offset += length;
+        self.unanswered += 1;
+        Ok(())
+    }
+
+    async fn answer(&mut self) -> Result<(), Error> {
+        match next(OPERATION, &self.ingest_ref, &mut self.answers).await? {
+            Some(_) => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                Ok(())
+            }
+            None => Err(ended(&self.ingest_ref)),
+        }
+    }
+
+    /// Reads answers until the stream ends: its last word is the status of the commit.
+    async fn drain(&mut self) -> Result<(), Error> {
+        while next(OPERATION, &self.ingest_ref, &mut self.answers).await?.is_some() {}
+        Ok(())
+    }
+}
+
+fn ended(ingest_ref: &str) -> Error {
+    Error::local(OPERATION, ingest_ref, ErrorKind::Unavailable, "the stream ended early")
+}

@@ -1,0 +1,132 @@
+//! Leases: what is under one is spared by the collector.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use containerd_client::services::v1 as pb;
+use containerd_client::services::v1::leases_client::LeasesClient;
+use refparse::Digest;
+use tonic::metadata::{Ascii, MetadataValue};
+
+use crate::client::{Service, within};
+use crate::{Client, Deadlines, Error, ErrorKind, labels};
+
+/// A lease's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeaseId(String);
+
+impl LeaseId {
+    /// The name as containerd has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn header(&self) -> MetadataValue<Ascii> {
+        // `Leases::create` and `Leases::list` let only printable ASCII become an id.
+        MetadataValue::try_from(self.0.as_str()).unwrap_or_else(|_| MetadataValue::from_static("invalid"))
+    }
+
+    fn parse(operation: &'static str, id: String) -> Result<LeaseId, Error> {
+        if !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Ok(LeaseId(id));
+        }
+        Err(Error::local(operation, &id.escape_debug().to_string(), ErrorKind::Other, "not a lease id"))
+    }
+}
+
+/// A lease as containerd lists it.
+#[derive(Clone, Debug)]
+pub struct LeaseInfo {
+    /// Its name.
+    pub id: LeaseId,
+    /// Labels in key order.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The lease service.
+#[derive(Clone, Debug)]
+pub struct Leases {
+    grpc: LeasesClient<Service>,
+    deadlines: Deadlines,
+}
+
+impl Leases {
+    pub(crate) fn new(client: &Client) -> Leases {
+        Leases { grpc: LeasesClient::new(client.service()), deadlines: client.deadlines() }
+    }
+
+    /// Takes a lease called `id` that stops protecting at `expires` even if nobody deletes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] where there is one of that name.
+    pub async fn create(
+        &self,
+        id: &str,
+        expires: SystemTime,
+        mut labels: BTreeMap<String, String>,
+    ) -> Result<LeaseId, Error> {
+        const OPERATION: &str = "create lease";
+        let id = LeaseId::parse(OPERATION, id.to_owned())?;
+        labels.insert(labels::GC_EXPIRE.to_owned(), prost_types::Timestamp::from(expires).to_string());
+        let request = pb::CreateRequest { id: id.0.clone(), labels: labels.into_iter().collect() };
+        within(self.deadlines.metadata, OPERATION, id.as_str(), self.grpc.clone().create(request)).await?;
+        Ok(id)
+    }
+
+    /// Takes a lease called `id` that protects nothing: it expired long ago. Deleting it with `sync` makes the
+    /// collector run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] where there is one of that name.
+    pub async fn create_expired(&self, id: &str) -> Result<LeaseId, Error> {
+        self.create(id, SystemTime::UNIX_EPOCH, BTreeMap::new()).await
+    }
+
+    /// Gives a lease back. With `sync` the collector has run when this answers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none.
+    pub async fn delete(&self, id: &LeaseId, sync: bool) -> Result<(), Error> {
+        let request = pb::DeleteRequest { id: id.0.clone(), sync };
+        let limit = if sync { self.deadlines.collect } else { self.deadlines.metadata };
+        within(limit, "delete lease", id.as_str(), self.grpc.clone().delete(request)).await.map(drop)
+    }
+
+    /// Digests of the blobs under a lease, in order. Ingests and snapshots under it are not told.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such lease.
+    pub async fn blobs(&self, id: &LeaseId) -> Result<Vec<Digest>, Error> {
+        let mut grpc = self.grpc.clone();
+        let call = grpc.list_resources(pb::ListResourcesRequest { id: id.0.clone() });
+        let answer = within(self.deadlines.metadata, "list lease", id.as_str(), call).await?;
+        let mut found: Vec<Digest> = answer
+            .resources
+            .into_iter()
+            .filter(|resource| resource.r#type == "content")
+            .filter_map(|resource| Digest::parse(&resource.id).ok())
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Every lease, in the order of names.
+    ///
+    /// # Errors
+    /// The call's own.
+    pub async fn list(&self) -> Result<Vec<LeaseInfo>, Error> {
+        const OPERATION: &str = "list leases";
+        let mut grpc = self.grpc.clone();
+        let call = grpc.list(pb::ListRequest { filters: Vec::new() });
+        let answer = within(self.deadlines.metadata, OPERATION, "", call).await?;
+        let mut found = Vec::new();
+        for lease in answer.leases {
+            // A lease that someone gave an unprintable name cannot be one of ours, nor be used in a header.
+            if let Ok(id) = LeaseId::parse(OPERATION, lease.id) {
+                found.push(LeaseInfo { id, labels: lease.labels.into_iter().collect() });
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
+    }
+}

@@ -1,0 +1,155 @@
+//! The lease that holds everything of a pull until its records do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use containerd::{Client, LeaseId};
+use refparse::Reference;
+
+use crate::{ImageStore, StoreError};
+
+/// On our leases: the reference that the pull is for. By it recovery knows them from other clients' leases.
+pub(crate) const LEASE_REFERENCE: &str = "cri-imaged.io/reference";
+
+/// How long a lease protects if nobody gives it back: as long as containerd's own pull. A pull that takes longer
+/// would lose its layers, so this is far above every deadline.
+const LEASE_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// Leases of pulls that run in this process, which recovery must not touch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LiveLeases {
+    live: Arc<Mutex<(BTreeSet<String>, u64)>>,
+}
+
+impl LiveLeases {
+    fn next_number(&self) -> u64 {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.1 += 1;
+        live.1
+    }
+
+    /// A name for a lease that exists only to be deleted.
+    pub(crate) fn collector_id(&self, instance: &str) -> String {
+        format!("cri-imaged-{instance}-{}-collect", self.next_number())
+    }
+
+    fn insert(&self, id: String) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).0.insert(id);
+    }
+
+    fn remove(&self, id: &str) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).0.remove(id);
+    }
+
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).0.contains(id)
+    }
+}
+
+/// A lease in containerd for one pull. Given back when it is dropped, whatever ended the pull: a task of its own
+/// deletes it, so that a cancelled caller does not cancel that too.
+#[derive(Debug)]
+pub struct PullLease {
+    id: LeaseId,
+    client: Client,
+    bare: Client,
+    live: Option<LiveLease>,
+    /// Whether the records hold the image now, so that nothing is to be collected at once.
+    committed: bool,
+}
+
+/// An entry among the live leases, gone when it is dropped.
+#[derive(Debug)]
+struct LiveLease {
+    id: String,
+    leases: LiveLeases,
+}
+
+impl Drop for LiveLease {
+    fn drop(&mut self) {
+        self.leases.remove(&self.id);
+    }
+}
+
+impl ImageStore {
+    /// Takes a lease for a pull of `reference`, at the wall-clock time `now`.
+    ///
+    /// # Errors
+    /// [`StoreError::Containerd`].
+    ///
+    /// # Cancel safety
+    /// A lease that containerd made for a dropped call is collected by the next recovery, or expires.
+    pub async fn lease(&self, reference: &Reference, now: SystemTime) -> Result<PullLease, StoreError> {
+        let shared = &self.shared;
+        let number = shared.live_leases.next_number();
+        let id = format!("cri-imaged-{}-{number}", shared.config.instance);
+        let labels = BTreeMap::from([(LEASE_REFERENCE.to_owned(), reference.as_str().to_owned())]);
+        // Live before it exists: a recovery that runs meanwhile must not take it for a leftover.
+        let live = LiveLease { id: id.clone(), leases: shared.live_leases.clone() };
+        shared.live_leases.insert(id.clone());
+        let id = shared.client.leases().create(&id, now + LEASE_TTL, labels).await?;
+        Ok(PullLease {
+            client: shared.client.with_lease(&id),
+            bare: shared.client.clone(),
+            live: Some(live),
+            committed: false,
+            id,
+        })
+    }
+}
+
+impl PullLease {
+    /// containerd under this lease.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A name for an object of this pull that no other pull uses, now or after a restart.
+    pub fn unique(&self, number: usize) -> String {
+        format!("{}-{number}", self.id.as_str())
+    }
+
+    /// Gives the lease back after the records were written: nothing needs to be collected.
+    pub fn release(mut self) {
+        self.committed = true;
+    }
+
+    /// Gives the lease of a failed pull back and waits until the collector has taken what only it held, so that the
+    /// error leaves nothing behind.
+    ///
+    /// # Cancel safety
+    /// The deletion goes on without the caller.
+    pub async fn discard(mut self) {
+        if let Some(deletion) = self.delete_on_own_task() {
+            // The task itself logs what goes wrong; a panic in it would be reported by the runtime.
+            let _ = deletion.await;
+        }
+    }
+
+    fn delete_on_own_task(&mut self) -> Option<tokio::task::JoinHandle<()>> {
+        // Taken once: a second call, from the drop after `discard`, finds none.
+        let live = self.live.take()?;
+        let (id, leases, sync) = (self.id.clone(), self.bare.leases(), !self.committed);
+        // Outside a runtime (the process is going down) the lease stays for the recovery of the next start.
+        let runtime = tokio::runtime::Handle::try_current().ok()?;
+        Some(runtime.spawn(async move {
+            match leases.delete(&id, sync).await {
+                Ok(()) => {}
+                Err(error) if error.is_not_found() => {
+                    tracing::warn!(lease = id.as_str(), "someone else deleted the lease of a pull");
+                }
+                Err(error) => {
+                    tracing::warn!(lease = id.as_str(), %error, "lease not deleted; recovery will");
+                }
+            }
+            drop(live);
+        }))
+    }
+}
+
+impl Drop for PullLease {
+    fn drop(&mut self) {
+        self.delete_on_own_task();
+    }
+}

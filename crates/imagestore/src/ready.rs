@@ -1,0 +1,10 @@
+//! Whether the index stands for containerd right now.
+
+/// State of the connection to containerd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// The index is not built, or events were lost since; with what is known of the reason.
+    Connecting(String),
+    /// The index is built and events are followed.
+    Ready,
+}

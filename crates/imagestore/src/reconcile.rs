@@ -1,0 +1,84 @@
+//! Keeping the index true to containerd: build it, follow the events, and begin again when the stream breaks.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use containerd::{Error, ImageEvents};
+
+use crate::{ImageStore, Readiness, StoreError};
+
+/// First and longest wait before containerd is tried again.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+impl ImageStore {
+    /// Keeps the index true for as long as it is polled. Everything else of the store works only while this runs.
+    ///
+    /// # Cancel safety
+    /// The index stays as it was and is no longer kept.
+    pub async fn run(&self) {
+        let mut wait = RETRY_MIN;
+        loop {
+            let broken = match self.build().await {
+                Ok(mut events) => {
+                    self.shared.readiness.send_replace(Readiness::Ready);
+                    tracing::info!(images = self.index().images().count(), "image index built from containerd");
+                    wait = RETRY_MIN;
+                    self.follow(&mut events).await
+                }
+                Err(error) => error,
+            };
+            let reason = chain(&broken);
+            let repeated = matches!(&*self.shared.readiness.borrow(), Readiness::Connecting(was) if *was == reason);
+            if !repeated {
+                tracing::warn!(error = %reason, "containerd is not followed; trying again until it is");
+            }
+            self.shared.readiness.send_replace(Readiness::Connecting(reason));
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Subscribes first and lists afterwards: what happens in between is in the list, in the events, or in both.
+    async fn build(&self) -> Result<ImageEvents, StoreError> {
+        let client = &self.shared.client;
+        let events = client.events().images().await?;
+        client.introspection().snapshotter(&self.shared.config.snapshotter).await?;
+        let records = client.images().list().await?;
+        self.recover(&records).await?;
+        let mut names: BTreeSet<String> = client.images().list().await?.into_iter().map(|r| r.name).collect();
+        names.extend(self.index().names().map(str::to_owned));
+        for name in names {
+            self.refresh(&name).await?;
+        }
+        Ok(events)
+    }
+
+    /// Refreshes the name of each event, until the stream breaks or containerd cannot be asked.
+    async fn follow(&self, events: &mut ImageEvents) -> StoreError {
+        loop {
+            let event = match events.next().await {
+                Ok(event) => event,
+                Err(error) => return error.into(),
+            };
+            if let Err(error) = self.refresh(&event.name).await {
+                return error;
+            }
+        }
+    }
+}
+
+/// The error and its causes as one line.
+fn chain(error: &StoreError) -> String {
+    let mut line = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        line = match cause.downcast_ref::<Error>() {
+            // The store's own words add nothing to a call that failed.
+            Some(call) => call.to_string(),
+            None => format!("{line}: {cause}"),
+        };
+        source = cause.source();
+    }
+    line
+}

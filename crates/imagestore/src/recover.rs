@@ -1,0 +1,79 @@
+//! What earlier processes left half done, told apart by their leases.
+//!
+//! A pull takes its lease first and gives it back last, so a lease of ours that no running pull owns marks a pull
+//! that was cut off. Where its image id record had been written, everything beneath is complete: the missing records
+//! are written, and the image is fully there. Otherwise deleting the lease leaves nothing that a record holds, and
+//! the collector takes it: fully gone.
+
+use containerd::{ImageRecord, LeaseInfo};
+use refparse::{Digest, Reference};
+
+use crate::commit::{Committed, write_record};
+use crate::lease::LEASE_REFERENCE;
+use crate::{Details, ImageStore, StoreError};
+
+impl ImageStore {
+    /// Ends all pulls that were cut off, and collects what they left. Pulls that run in this process are not touched.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was not ended is tried again at the next recovery.
+    pub(crate) async fn recover(&self, records: &[ImageRecord]) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let leases = shared.client.leases();
+        let mut ended = 0usize;
+        for lease in leases.list().await? {
+            let Some(reference) = lease.labels.get(LEASE_REFERENCE) else { continue };
+            if shared.live_leases.contains(lease.id.as_str()) {
+                continue;
+            }
+            if let Ok(reference) = Reference::parse(reference) {
+                self.complete_records(&lease, &reference, records).await?;
+            }
+            tracing::info!(lease = lease.id.as_str(), image = %reference, "ending a pull that was cut off");
+            match leases.delete(&lease.id, false).await {
+                Ok(()) => ended += 1,
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if ended > 0 {
+            self.collect().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is missing of the records of the pull of `reference`, where its image id record was written.
+    async fn complete_records(
+        &self,
+        lease: &LeaseInfo,
+        reference: &Reference,
+        records: &[ImageRecord],
+    ) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let under_lease = match shared.client.leases().blobs(&lease.id).await {
+            Ok(blobs) => blobs,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let client = shared.client.with_lease(&lease.id);
+        for record in records {
+            let of_this_pull = under_lease.contains(&record.target.digest);
+            if !of_this_pull || Digest::parse(&record.name).is_err() {
+                continue;
+            }
+            let details = Details::read(&client.content(), &shared.config.platform, &record.target).await;
+            let Ok(Some(details)) = details else { continue };
+            if details.image_id.as_str() != record.name {
+                continue;
+            }
+            let committed = Committed { reference, target: &record.target, image_id: &details.image_id };
+            for name in committed.names() {
+                if !records.iter().any(|present| present.name == name) {
+                    let missing = ImageRecord { name, ..record.clone() };
+                    write_record(&client.images(), &missing).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

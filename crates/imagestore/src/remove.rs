@@ -1,0 +1,105 @@
+//! Removing an image: all its records, then what only they held.
+
+use std::collections::BTreeSet;
+
+use containerd::ErrorKind;
+use refparse::Digest;
+
+use crate::index::Index;
+use crate::lookup::{self, Found};
+use crate::{ImageStore, StoreError};
+
+/// How often removal starts over because the image got a name that it did not have before.
+const ROUNDS_MAX: usize = 16;
+
+impl ImageStore {
+    /// Removes every record of the image that `image` (id, reference, beginning of an id) leads to. When this
+    /// returns the image is gone from the index, and containerd has collected what nothing else uses. An image that
+    /// is not there is success.
+    ///
+    /// # Errors
+    /// [`StoreError::Lookup`] for an empty or ambiguous name, [`StoreError::NotReady`] while containerd is away.
+    ///
+    /// # Cancel safety
+    /// Records are deleted one by one, the id last: an interrupted removal leaves the rest, which can be removed by
+    /// the id.
+    pub async fn remove(&self, image: &str) -> Result<(), StoreError> {
+        self.check_ready()?;
+        for _ in 0..ROUNDS_MAX {
+            let Some(found) = lookup::find(&self.index(), image)? else { return Ok(()) };
+            let keys = keys(&self.index(), &found);
+            let _ordered = self.shared.changing.lock(&keys).await;
+            // While this waited, a pull may have given the image another name, or a removal taken it away.
+            let Some(found) = lookup::find(&self.index(), image)? else { return Ok(()) };
+            if !keys.is_superset(&self::keys(&self.index(), &found)) {
+                continue;
+            }
+            self.remove_records(&names(&self.index(), &found)).await?;
+            if names(&self.index(), &found).is_empty() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::RemoveContended { image: image.to_owned() })
+    }
+
+    /// Deletes the records called `names`, in this order, each only while it has the target that the index knows.
+    async fn remove_records(&self, names: &[String]) -> Result<(), StoreError> {
+        let images = self.shared.client.images();
+        let mut collected = false;
+        for (number, name) in names.iter().enumerate() {
+            // The last deletion makes containerd collect before it answers.
+            let sync = number + 1 == names.len();
+            let index = self.index();
+            let Some(entry) = index.entry(name) else { continue };
+            let moved = match images.get(name).await {
+                Ok(record) => record.target.digest != entry.target.digest,
+                Err(error) if error.is_not_found() => true,
+                Err(error) => return Err(error.into()),
+            };
+            if !moved {
+                // The target goes along: containerd 2.0 and later compare it in the transaction of the deletion.
+                match images.delete(name, Some(&entry.target), sync).await {
+                    Ok(()) => collected = sync,
+                    Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.refresh(name).await?;
+        }
+        if !collected {
+            self.collect().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes containerd's collector run to its end: the only calls that wait for it are synchronous deletions.
+    pub(crate) async fn collect(&self) -> Result<(), StoreError> {
+        let leases = self.shared.client.leases();
+        let id = self.shared.live_leases.collector_id(&self.shared.config.instance);
+        let lease = leases.create_expired(&id).await?;
+        leases.delete(&lease, true).await?;
+        Ok(())
+    }
+}
+
+/// Names of the records that `found` stands for, the image id last.
+fn names(index: &Index, found: &Found) -> Vec<String> {
+    match found {
+        Found::Image(image) => index.image(image.id()).map(|now| now.names.clone()).unwrap_or_default(),
+        Found::Unreadable { target } => unreadable_names(index, target),
+    }
+}
+
+fn unreadable_names(index: &Index, target: &Digest) -> Vec<String> {
+    let names = index.names_of(target).into_iter();
+    names.filter(|name| index.entry(name).is_some_and(|entry| entry.details.is_none())).collect()
+}
+
+/// What removal of `found` must hold: its names, and the id that a pull of it would write.
+fn keys(index: &Index, found: &Found) -> BTreeSet<String> {
+    let mut keys: BTreeSet<String> = names(index, found).into_iter().collect();
+    if let Found::Image(image) = found {
+        keys.insert(image.id().to_string());
+    }
+    keys
+}

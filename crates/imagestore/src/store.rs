@@ -1,0 +1,153 @@
+//! The store: what its verbs share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use containerd::{Client, ImageRecord};
+use oci::PlatformMatcher;
+use tokio::sync::watch;
+
+use crate::details::is_of_the_record;
+use crate::index::{Entry, Index};
+use crate::lease::LiveLeases;
+use crate::locks::KeyedLocks;
+use crate::lookup::{self, Found};
+use crate::usage::UsageCache;
+use crate::{Details, Image, LookupError, Readiness, StoreError};
+
+/// What a store is told at the start.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Name of the snapshotter that images are unpacked into.
+    pub snapshotter: String,
+    /// Which platform's image an index stands for.
+    pub platform: PlatformMatcher,
+    /// Distinguishes this process's leases and snapshot keys from those of earlier ones: a random word of
+    /// `[a-z0-9]+`.
+    pub instance: String,
+}
+
+/// The images of one containerd namespace. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub struct ImageStore {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) client: Client,
+    pub(crate) config: StoreConfig,
+    pub(crate) index: ArcSwap<Index>,
+    /// Serializes index writers; never held across an await.
+    index_writer: Mutex<()>,
+    /// Orders reading a record and entering it, by name.
+    refreshing: KeyedLocks,
+    /// Orders commit and remove, by image id and by name.
+    pub(crate) changing: KeyedLocks,
+    pub(crate) live_leases: LiveLeases,
+    pub(crate) readiness: watch::Sender<Readiness>,
+    pub(crate) usage: UsageCache,
+}
+
+impl ImageStore {
+    /// A store over `client`, empty and not ready until [`ImageStore::run`] runs.
+    pub fn new(client: Client, config: StoreConfig) -> ImageStore {
+        let (readiness, _) = watch::channel(Readiness::Connecting("containerd was not asked yet".to_owned()));
+        ImageStore {
+            shared: Arc::new(Shared {
+                client,
+                config,
+                index: ArcSwap::default(),
+                index_writer: Mutex::default(),
+                refreshing: KeyedLocks::default(),
+                changing: KeyedLocks::default(),
+                live_leases: LiveLeases::default(),
+                readiness,
+                usage: UsageCache::default(),
+            }),
+        }
+    }
+
+    /// containerd, without a lease.
+    pub fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    /// What the store was told at the start.
+    pub fn config(&self) -> &StoreConfig {
+        &self.shared.config
+    }
+
+    /// The index as it is now.
+    pub fn index(&self) -> Arc<Index> {
+        self.shared.index.load_full()
+    }
+
+    /// Follows whether the index stands for containerd.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.shared.readiness.subscribe()
+    }
+
+    /// The image that `image` (id, reference, beginning of an id) leads to in the index, ready or not.
+    ///
+    /// # Errors
+    /// [`LookupError`] for an empty or ambiguous name.
+    pub fn find(&self, image: &str) -> Result<Option<Arc<Image>>, LookupError> {
+        Ok(match lookup::find(&self.index(), image)? {
+            Some(Found::Image(image)) => Some(image),
+            Some(Found::Unreadable { .. }) | None => None,
+        })
+    }
+
+    pub(crate) fn check_ready(&self) -> Result<(), StoreError> {
+        match &*self.shared.readiness.borrow() {
+            Readiness::Ready => Ok(()),
+            Readiness::Connecting(reason) => Err(StoreError::NotReady(reason.clone())),
+        }
+    }
+
+    /// Reads the record called `name` and enters what it now is. The order of two refreshes of one name is the order
+    /// in which they read, so the index never goes back.
+    pub(crate) async fn refresh(&self, name: &str) -> Result<(), StoreError> {
+        let _ordered = self.shared.refreshing.lock_one(name).await;
+        let record = match self.shared.client.images().get(name).await {
+            Ok(record) => Some(record),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let entry = match record {
+            Some(record) => Some(self.entry(&record).await?),
+            None => None,
+        };
+        self.enter(name, entry);
+        Ok(())
+    }
+
+    /// The entry that `record` makes. Documents that cannot be read make an entry without an image, said in the log
+    /// once, when the record comes in.
+    async fn entry(&self, record: &ImageRecord) -> Result<Entry, StoreError> {
+        if let Some(details) = self.index().details_of(&record.target.digest) {
+            return Ok(Entry::new(record, Some(details)));
+        }
+        let Shared { client, config, .. } = &*self.shared;
+        let details = match Details::read(&client.content(), &config.platform, &record.target).await {
+            Ok(details) => details,
+            Err(error) if is_of_the_record(&error) => {
+                tracing::warn!(image = %record.name, error = &error as &dyn std::error::Error, "unreadable image");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if details.is_none() {
+            tracing::info!(image = %record.name, target = %record.target.digest,
+                "an image record without its documents for this platform: not listed");
+        }
+        Ok(Entry::new(record, details.map(Arc::new)))
+    }
+
+    fn enter(&self, name: &str, entry: Option<Entry>) {
+        let _only = self.shared.index_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.shared.index.load().with(name, entry);
+        self.shared.index.store(Arc::new(next));
+    }
+}
