@@ -18,6 +18,7 @@
 mod auth_config;
 
 /// Messages, client and server of the protobuf package `runtime.v1`.
+#[expect(clippy::allow_attributes_without_reason, reason = "the code is tonic's generator's")]
 pub mod v1 {
     tonic::include_proto!("runtime.v1");
 }
