@@ -1,0 +1,107 @@
+//! An in-process containerd: the services an image client uses, over unix sockets and in-memory streams.
+//!
+//! Start at [`Containerd`]. Every service is one file; [`state`] is what they share, [`gc`] the collector,
+//! [`cri`] the part of containerd's CRI plugin that follows image events.
+
+mod apply;
+mod content;
+mod context;
+mod cri;
+mod diff;
+mod directory;
+mod events;
+mod failure;
+mod filter;
+mod gc;
+mod images;
+mod introspection;
+mod inventory;
+mod io;
+mod labels;
+mod leases;
+mod mounts;
+mod options;
+mod schedule;
+mod serve;
+mod shared;
+mod snapshots;
+mod state;
+mod tree;
+mod version;
+
+pub use inventory::{ContentItem, ImageItem, Inventory, LeaseItem, SnapshotItem, SnapshotKind};
+pub use options::{Options, Platform};
+pub use serve::Serving;
+pub use shared::{Pause, Point};
+pub use tree::{Entry, Node, Tree};
+pub use version::Version;
+
+use shared::Shared;
+use state::State;
+
+/// A containerd. Clones share the state.
+#[derive(Clone, Debug)]
+pub struct Containerd {
+    shared: Shared,
+    cache: cri::Cache,
+}
+
+impl Containerd {
+    /// An empty containerd that runs as `options` say.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, for it runs the plugin's event loop as a task.
+    pub fn new(options: Options) -> Containerd {
+        let containerd = Containerd { shared: Shared::new(options), cache: cri::Cache::default() };
+        containerd.launch();
+        containerd
+    }
+
+    /// Runs the garbage collector now.
+    pub fn collect(&self) {
+        gc::collect(&self.shared);
+    }
+
+    /// What is stored in `namespace`, for checkers.
+    pub fn inventory(&self, namespace: &str) -> Inventory {
+        inventory::take(&self.shared.lock(), namespace)
+    }
+
+    /// The tree that a mount of a snapshot would show; `None` when there is no such snapshot.
+    ///
+    /// # Errors
+    /// When directories are kept and cannot be read.
+    pub fn tree(&self, namespace: &str, snapshotter: &str, key: &str) -> std::io::Result<Option<Tree>> {
+        diff::view(&self.shared, namespace, snapshotter, key, true)
+    }
+
+    /// Ends every connection and stops answering until [`start`](Self::start). What is stored stays.
+    pub fn stop(&self) {
+        self.shared.stopping().cancel();
+        let mut state = self.shared.lock();
+        let State { locks, subscribers, .. } = &mut *state;
+        locks.clear();
+        subscribers.clear();
+    }
+
+    /// Begins to answer again after [`stop`](Self::stop), with the CRI plugin's cache built anew from the records.
+    pub fn start(&self) {
+        self.shared.begin_incarnation();
+        self.launch();
+    }
+
+    /// [`stop`](Self::stop), then [`start`](Self::start).
+    pub fn restart(&self) {
+        self.stop();
+        self.start();
+    }
+
+    fn launch(&self) {
+        if self.shared.options().cri {
+            cri::launch(&self.shared, &self.cache);
+        }
+        if self.shared.options().automatic_collection {
+            tokio::spawn(schedule::run(self.shared.clone()));
+        }
+    }
+}
