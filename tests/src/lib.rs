@@ -1,1 +1,48 @@
-//! tests
+//! The end-to-end harness: private containerds, registries and daemons as child processes, and a CRI client to judge
+//! them by. The tests themselves are in `tests/e2e/`, run by `cargo xtask e2e`.
+//!
+//! Relies on the tools that xtask unpacked and names in the environment. Everything runs below one temporary folder a
+//! test and is ended, unmounted and removed when its value is dropped. Never touches a containerd, a docker or an image
+//! of the machine's own, and never leaves the loopback interface.
+
+mod containerd;
+mod cri;
+mod ctr;
+mod daemon;
+mod error;
+mod image;
+mod node;
+mod pki;
+mod pod;
+mod process;
+mod reap;
+mod registry;
+mod skopeo;
+mod socket;
+mod state;
+mod stub_registry;
+mod token_server;
+mod tools;
+mod version;
+mod wait;
+
+pub use containerd::{Containerd, SANDBOX_IMAGE};
+pub use cri::{Cri, image_spec};
+pub use daemon::{Daemon, DaemonConfig};
+pub use error::assert_status;
+pub use image::{
+    Blob, Compression, Image, ImageBuilder, Index, LayerBuilder, SIX_LAYERS_OUTPUT, busybox_layer, incompressible,
+    six_layers, small,
+};
+pub use node::Node;
+pub use pki::Authority;
+pub use pod::{Pod, run_to_end};
+pub use process::Process;
+pub use registry::{Access, Registry, certs_d};
+pub use skopeo::{Format, push};
+pub use state::State;
+pub use stub_registry::{Fault, StubRegistry};
+pub use token_server::TokenServer;
+pub use tools::Tools;
+pub use version::Version;
+pub use wait::until;

@@ -1,2 +1,47 @@
-//! xtask
-fn main() {}
+//! Every developer task of the workspace, one file each; `cargo xtask help` lists them.
+//!
+//! Relies on cargo and git alone: what else a task needs (`protoc`, `cargo-deny`, Debian's packages) the task brings
+//! into `target/tools` by itself. Never changes anything outside `target/` and the system's temporary folder.
+
+mod cargo;
+mod ci;
+mod demo;
+mod deny;
+mod e2e;
+mod step;
+mod tidy;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+/// Developer tasks of cri-imaged.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything that CI runs: format, lints, tests, docs, licences, tidiness, end-to-end.
+    Ci(ci::Arguments),
+    /// The tests against real containerds and a real registry (needs root on Debian).
+    E2e(e2e::Arguments),
+    /// Pulls an image through the daemon and shows what came of it.
+    Demo(demo::Arguments),
+    /// Licences, banned crates and sources of the dependencies.
+    Deny,
+    /// Rules of this repository that no other tool checks.
+    Tidy,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Ci(arguments) => ci::run(&arguments),
+        Task::E2e(arguments) => e2e::run(&arguments),
+        Task::Demo(arguments) => demo::run(&arguments),
+        Task::Deny => deny::run(),
+        Task::Tidy => tidy::run(),
+    }
+}

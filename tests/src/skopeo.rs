@@ -1,0 +1,69 @@
+//! Pushes to a real registry with skopeo: an implementation of the protocol that is not ours.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+
+use crate::token_server::{PASSWORD, USERNAME};
+use crate::{Access, Image, Index, Registry, Tools};
+
+/// The manifest format that is pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// As built: OCI, digests unchanged.
+    Oci,
+    /// Converted to Docker's schema 2; the config and its digest stay.
+    DockerV2,
+}
+
+/// Without it skopeo compresses a layer that is not, and writes another manifest.
+const PRESERVE: &str = "--preserve-digests";
+
+impl Format {
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Oci => &[PRESERVE],
+            Self::DockerV2 => &["--format", "v2s2"],
+        }
+    }
+}
+
+/// Pushes `image` as `name` (`repository:tag`) and returns the digest of the manifest in the registry.
+///
+/// # Errors
+/// Where skopeo fails.
+pub async fn push(registry: &Registry, name: &str, image: &Image, format: Format) -> anyhow::Result<String> {
+    let layout = tempfile::tempdir()?;
+    image.write_layout(layout.path())?;
+    copy(registry, name, layout.path(), format.options()).await
+}
+
+impl Index {
+    /// Pushes the index and all its images as `name`.
+    ///
+    /// # Errors
+    /// Where skopeo fails.
+    pub async fn push(&self, registry: &Registry, name: &str) -> anyhow::Result<String> {
+        let layout = tempfile::tempdir()?;
+        self.write_layout(layout.path())?;
+        copy(registry, name, layout.path(), &["--all", PRESERVE]).await
+    }
+}
+
+async fn copy(registry: &Registry, name: &str, layout: &Path, options: &[&str]) -> anyhow::Result<String> {
+    let mut command = Tools::get().command("bookworm", "skopeo")?;
+    let digest_file = layout.join("pushed-digest");
+    command.args(["--insecure-policy", "copy", "--quiet", "--digestfile"]).arg(&digest_file).args(options);
+    match registry.access() {
+        Access::Plain => command.arg("--dest-tls-verify=false"),
+        Access::TlsAndToken => command
+            .arg("--dest-cert-dir")
+            .arg(registry.certificate_folder())
+            .arg(format!("--dest-creds={USERNAME}:{PASSWORD}")),
+    };
+    command.arg(format!("oci:{}", layout.display())).arg(format!("docker://{}", registry.reference(name)));
+    let output = command.output().await.context("cannot start skopeo")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "skopeo ended with {}: {}", output.status, stderr.trim());
+    std::fs::read_to_string(digest_file).context("skopeo wrote no digest")
+}

@@ -1,0 +1,136 @@
+//! Errors as a user meets them: the right code, one line that says what and where, and nothing left behind.
+
+use k8s_cri::v1::AuthConfig;
+use tests::{
+    Access, Compression, Containerd, Fault, Format, ImageBuilder, LayerBuilder, Node, Registry, State, StubRegistry,
+    Version, assert_status, busybox_layer, certs_d, incompressible, push, small,
+};
+use tonic::Code;
+
+/// A node without a sandbox image, and what its containerd holds.
+async fn node(version: Version) -> anyhow::Result<(Node, State)> {
+    let node = Node::beside(Containerd::start(version).await?).await?;
+    let before = node.state().await?;
+    assert_eq!(before, State::default());
+    Ok((node, before))
+}
+
+pub(crate) async fn bad_reference(version: Version) -> anyhow::Result<()> {
+    let (node, before) = node(version).await?;
+    for reference in ["", "UPPER/case:1", "busybox:ta g", "busybox@sha256:short"] {
+        let result = node.images().await?.pull(reference).await;
+        assert_status(result, Code::InvalidArgument, &[reference, "reference"]);
+    }
+    assert_eq!(node.state().await?, before);
+    Ok(())
+}
+
+pub(crate) async fn unknown_image(version: Version) -> anyhow::Result<()> {
+    let (node, before) = node(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let reference = registry.reference("no/such:image");
+    assert_status(node.images().await?.pull(&reference).await, Code::NotFound, &[&reference, "not found"]);
+    assert_eq!(node.state().await?, before);
+    Ok(())
+}
+
+pub(crate) async fn wrong_password(version: Version) -> anyhow::Result<()> {
+    let (node, before) = node(version).await?;
+    let registry = Registry::start(Access::TlsAndToken).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    push(&registry, "secret:1", &small("secret")?, Format::Oci).await?;
+    let reference = registry.reference("secret:1");
+    let auth = |password: &str| AuthConfig {
+        username: "puller".to_owned(),
+        password: password.to_owned(),
+        ..AuthConfig::default()
+    };
+    let mut images = node.images().await?;
+    let wrong = images.pull_as(&reference, Some(auth("not-the-password"))).await;
+    if let Err(status) = &wrong {
+        assert!(!status.message().contains("not-the-password"), "{status:?}");
+    }
+    assert_status(wrong, Code::Unauthenticated, &[&reference, "401"]);
+    assert_status(images.pull(&reference).await, Code::Unauthenticated, &[&reference]);
+    assert_eq!(node.state().await?, before);
+    Ok(())
+}
+
+pub(crate) async fn registry_down(version: Version) -> anyhow::Result<()> {
+    let (node, before) = node(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let reference = registry.reference("down:1");
+    drop(registry);
+    let result = node.images().await?.pull(&reference).await;
+    // kubelet turns this prefix, with this code, into the pod's reason.
+    let message = result.as_ref().expect_err("the call must fail").message().to_owned();
+    assert!(message.starts_with("RegistryUnavailable"), "{message}");
+    assert_status(result, Code::Unknown, &[&reference, "refused"]);
+    assert_eq!(node.state().await?, before);
+    Ok(())
+}
+
+pub(crate) async fn no_space(version: Version) -> anyhow::Result<()> {
+    // containerd's own databases take about 1 MB of it.
+    let containerd = Containerd::start_on_small_disk(version, 8 << 20).await?;
+    let node = Node::beside(containerd).await?;
+    let before = node.state().await?;
+    let large = LayerBuilder::new().file("large", 0o644, &incompressible(12 << 20))?;
+    let image = ImageBuilder::new().layer(large, Compression::Gzip)?.build()?;
+    let stub = StubRegistry::start(&image, Fault::None).await?;
+    certs_d(&node.containerd().certs_d(), &stub.host(), None)?;
+    let reference = stub.reference("large:1");
+    let result = node.images().await?.pull(&reference).await;
+    assert_status(result, Code::ResourceExhausted, &[&reference, "no space left"]);
+    assert_eq!(node.state().await?, before);
+    Ok(())
+}
+
+pub(crate) async fn unsupported_media_type(version: Version) -> anyhow::Result<()> {
+    let (node, before) = node(version).await?;
+    let media_type = "application/vnd.example.layer.v1.cpio";
+    let image = ImageBuilder::new()
+        .layer(busybox_layer()?, Compression::Gzip)?
+        .raw_layer(media_type, b"not a tar archive".to_vec())
+        .build()?;
+    let stub = StubRegistry::start(&image, Fault::None).await?;
+    certs_d(&node.containerd().certs_d(), &stub.host(), None)?;
+    let reference = stub.reference("cpio:1");
+    let result = node.images().await?.pull(&reference).await;
+    assert_status(result, Code::Unimplemented, &[&reference, media_type]);
+    assert_eq!(node.state().await?, before);
+    Ok(())
+}
+
+pub(crate) async fn wrong_digest_from_the_registry(version: Version) -> anyhow::Result<()> {
+    let (node, before) = node(version).await?;
+    let image = small("tampered")?;
+    let stub = StubRegistry::start(&image, Fault::None).await?;
+    certs_d(&node.containerd().certs_d(), &stub.host(), None)?;
+    let reference = stub.reference("tampered:1");
+    for blob in [&image.layers[1], &image.config, &image.manifest] {
+        stub.set_fault(Fault::Corrupt(blob.digest.clone()));
+        let result = node.images().await?.pull(&reference).await;
+        assert_status(result, Code::DataLoss, &[&reference, &blob.digest]);
+        assert_eq!(node.state().await?, before);
+    }
+    Ok(())
+}
+
+pub(crate) async fn containerd_away(version: Version) -> anyhow::Result<()> {
+    let (mut node, before) = node(version).await?;
+    let image = small("away")?;
+    let stub = StubRegistry::start(&image, Fault::None).await?;
+    certs_d(&node.containerd().certs_d(), &stub.host(), None)?;
+    node.containerd_mut().stop().await?;
+    let mut images = node.images().await?;
+    let socket = node.containerd().socket().to_string_lossy().into_owned();
+    assert_status(images.pull(&stub.reference("away:1")).await, Code::Unavailable, &["containerd", &socket]);
+
+    node.containerd_mut().start_again().await?;
+    assert_eq!(node.state().await?, before);
+    assert_eq!(images.pull(&stub.reference("away:1")).await?, image.id());
+    Ok(())
+}

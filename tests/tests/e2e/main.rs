@@ -1,0 +1,64 @@
+//! End to end: the daemon's binary beside real containerds, a real registry, and containers that really run.
+//!
+//! Run by `cargo xtask e2e [--filter TEXT]`. Every test below is run once for each containerd line.
+//!
+//! | file | what it shows |
+//! |---|---|
+//! | `pull.rs` | what we pull, containerd's CRI plugin lists and starts; every format, platform and credential |
+//! | `remove.rs` | what we remove is gone there, and what it used is freed |
+//! | `behind_our_back.rs` | what `ctr` changes is right in our list within a second |
+//! | `crash.rs` | SIGKILL in mid-pull leaves nothing, and the next pull works |
+//! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
+
+mod behind_our_back;
+mod crash;
+mod errors;
+mod pull;
+mod remove;
+
+/// Makes one test for each containerd line of each body.
+macro_rules! for_each_version {
+    ($($file:ident: $($body:ident),+;)+) => {
+        for_each_version!(@line v1_6 V1_6 $($($file $body)+)+);
+        for_each_version!(@line v1_7 V1_7 $($($file $body)+)+);
+        for_each_version!(@line v2 V2 $($($file $body)+)+);
+    };
+    (@line $line:ident $version:ident $($file:ident $body:ident)+) => {
+        mod $line {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $body() -> anyhow::Result<()> {
+                    super::$file::$body(tests::Version::$version).await
+                }
+            )+
+        }
+    };
+}
+
+for_each_version! {
+    pull: six_layers_run_through_containerds_cri_plugin,
+        private_image_over_tls_with_a_token,
+        docker_schema_2_image,
+        index_with_variants_picks_this_machine,
+        digest_reference_has_no_tag,
+        status_says_what_containerds_plugin_says,
+        two_pulls_at_once_are_both_answered;
+    remove: removed_image_is_gone_in_containerd_too,
+        removal_frees_only_what_no_other_image_uses,
+        removal_is_idempotent_for_five_at_once,
+        unknown_and_empty_names;
+    behind_our_back: tag_removed_by_ctr,
+        image_removed_by_ctr,
+        tag_moved_by_ctr,
+        image_pulled_by_containerd,
+        containerd_restarted;
+    crash: sigkill_in_mid_pull_leaves_nothing_and_the_next_pull_works;
+    errors: bad_reference,
+        unknown_image,
+        wrong_password,
+        registry_down,
+        no_space,
+        unsupported_media_type,
+        wrong_digest_from_the_registry,
+        containerd_away;
+}

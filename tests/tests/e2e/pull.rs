@@ -1,0 +1,158 @@
+//! What the daemon pulls, containerd's own CRI plugin lists and starts.
+
+use tests::{
+    Access, Compression, Format, ImageBuilder, Index, LayerBuilder, Node, Registry, SIX_LAYERS_OUTPUT, Version,
+    busybox_layer, push, run_to_end, six_layers, small,
+};
+
+pub(crate) async fn six_layers_run_through_containerds_cri_plugin(version: Version) -> anyhow::Result<()> {
+    let node = Node::start(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let image = six_layers()?;
+    let digest = push(&registry, "team/six:1", &image, Format::Oci).await?;
+    assert_eq!(digest, image.manifest.digest);
+
+    let image_ref = node.images().await?.pull(&registry.reference("team/six:1")).await?;
+    assert_eq!(image_ref, image.id());
+
+    // At once, without a wait: kubelet creates the container as soon as PullImage has returned.
+    let listed = node.containerd().cri().await?.status(&image_ref).await?.expect("containerd knows the image");
+    assert_eq!(listed.repo_tags, [registry.reference("team/six:1")]);
+    assert_eq!(listed.repo_digests, [format!("{}@{digest}", registry.reference("team/six"))]);
+    assert_eq!(run_to_end(node.containerd(), &image_ref).await?, SIX_LAYERS_OUTPUT);
+    Ok(())
+}
+
+pub(crate) async fn private_image_over_tls_with_a_token(version: Version) -> anyhow::Result<()> {
+    let node = Node::start(version).await?;
+    let registry = Registry::start(Access::TlsAndToken).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let image = small("private")?;
+    push(&registry, "secret/image:1", &image, Format::Oci).await?;
+
+    let image_ref =
+        node.images().await?.pull_as(&registry.reference("secret/image:1"), registry.auth()).await?;
+    assert_eq!(image_ref, image.id());
+    assert_eq!(run_to_end(node.containerd(), &image_ref).await?, "private\n");
+    Ok(())
+}
+
+pub(crate) async fn docker_schema_2_image(version: Version) -> anyhow::Result<()> {
+    let node = Node::start(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let image = small("schema 2")?;
+    let digest = push(&registry, "docker:1", &image, Format::DockerV2).await?;
+    assert_ne!(digest, image.manifest.digest, "skopeo has converted nothing");
+
+    let image_ref = node.images().await?.pull(&registry.reference("docker:1")).await?;
+    assert_eq!(run_to_end(node.containerd(), &image_ref).await?, "schema 2\n");
+    Ok(())
+}
+
+pub(crate) async fn index_with_variants_picks_this_machine(version: Version) -> anyhow::Result<()> {
+    let node = Node::start(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let here = match std::env::consts::ARCH {
+        "x86_64" => "linux/amd64",
+        "aarch64" => "linux/arm64",
+        other => anyhow::bail!("the test has no platforms for {other}"),
+    };
+    let index = Index::new(vec![
+        ("linux/arm/v7", small("arm v7")?),
+        ("linux/s390x", small("s390x")?),
+        (here, small("this machine")?),
+        ("windows/amd64", small("windows")?),
+    ])?;
+    let digest = index.push(&registry, "multi:1").await?;
+    assert_eq!(digest, index.document.digest);
+
+    let image_ref = node.images().await?.pull(&registry.reference("multi:1")).await?;
+    assert_eq!(image_ref, index.images[2].id());
+    let listed = node.containerd().cri().await?.status(&image_ref).await?.expect("containerd knows the image");
+    assert_eq!(listed.repo_digests, [format!("{}@{digest}", registry.reference("multi"))]);
+    assert_eq!(run_to_end(node.containerd(), &image_ref).await?, "this machine\n");
+    Ok(())
+}
+
+pub(crate) async fn digest_reference_has_no_tag(version: Version) -> anyhow::Result<()> {
+    let node = Node::start(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let image = small("by digest")?;
+    let digest = push(&registry, "pinned:1", &image, Format::Oci).await?;
+    let reference = format!("{}@{digest}", registry.reference("pinned"));
+
+    let image_ref = node.images().await?.pull(&reference).await?;
+    assert_eq!(image_ref, image.id());
+    for mut cri in [node.images().await?, node.containerd().cri().await?] {
+        let status = cri.status(&reference).await?.expect("the image is there");
+        assert_eq!((status.repo_tags, status.repo_digests), (vec![], vec![reference.clone()]));
+    }
+    assert_eq!(run_to_end(node.containerd(), &image_ref).await?, "by digest\n");
+    Ok(())
+}
+
+/// Field by field, by every name, and through the list: containerd's plugin is the reference.
+pub(crate) async fn status_says_what_containerds_plugin_says(version: Version) -> anyhow::Result<()> {
+    let node = Node::start(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let layer = || anyhow::Ok(LayerBuilder::new().file("message", 0o644, b"x")?);
+    let base = || ImageBuilder::new().layer(busybox_layer()?, Compression::Gzip);
+    let (mut ours, mut theirs) = (node.images().await?, node.containerd().cri().await?);
+    for (user, tag) in [("", "users:none"), ("0", "users:zero"), ("1000:1000", "users:number"), ("user", "users:name")]
+    {
+        let image = base()?.layer(layer()?, Compression::Zstd)?.user(user).entrypoint(&["/bin/ls"]).build()?;
+        let digest = push(&registry, tag, &image, Format::Oci).await?;
+        let tag = registry.reference(tag);
+        let image_ref = ours.pull(&tag).await?;
+
+        let status = ours.status(&tag).await?.expect("the image is there");
+        assert_eq!(status.size, image.size_bytes());
+        let by_digest = format!("{}@{digest}", registry.reference("users"));
+        for name in [&tag, &by_digest, &image_ref, &image_ref["sha256:".len()..][..13].to_owned()] {
+            assert_eq!(ours.status(name).await?.as_ref(), Some(&status), "{name}");
+            assert_eq!(theirs.status(name).await?.as_ref(), Some(&status), "{name}");
+        }
+    }
+    let sorted = |mut images: Vec<k8s_cri::v1::Image>| {
+        images.sort_by(|a, b| a.id.cmp(&b.id));
+        images
+    };
+    assert_eq!(sorted(ours.list().await?), sorted(theirs.list().await?));
+
+    let (ours_verbose, theirs_verbose) = (
+        ours.status_verbose(&registry.reference("users:name"), true).await?.info,
+        theirs.status_verbose(&registry.reference("users:name"), true).await?.info,
+    );
+    let info = |map: &std::collections::HashMap<String, String>| -> anyhow::Result<serde_json::Value> {
+        Ok(serde_json::from_str(&map["info"])?)
+    };
+    assert_eq!(info(&ours_verbose)?, info(&theirs_verbose)?);
+
+    let (ours_fs, theirs_fs) = (ours.image_fs().await?, theirs.image_fs().await?);
+    assert_eq!(ours_fs.fs_id, theirs_fs.fs_id);
+    assert!(ours_fs.timestamp > 0 && ours_fs.used_bytes.is_some_and(|bytes| bytes.value > 0), "{ours_fs:?}");
+    Ok(())
+}
+
+pub(crate) async fn two_pulls_at_once_are_both_answered(version: Version) -> anyhow::Result<()> {
+    let node = Node::start(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let image = six_layers()?;
+    push(&registry, "six:1", &image, Format::Oci).await?;
+    push(&registry, "six:2", &image, Format::Oci).await?;
+
+    let mut clients = [node.images().await?, node.images().await?, node.images().await?];
+    let [first, second, third] = &mut clients;
+    let (one, two) = (registry.reference("six:1"), registry.reference("six:2"));
+    let (first, second, third) = tokio::try_join!(first.pull(&one), second.pull(&one), third.pull(&two))?;
+    assert_eq!([first.as_str(), second.as_str(), third.as_str()], [image.id(); 3]);
+    let status = node.images().await?.status(image.id()).await?.expect("the image is there");
+    assert_eq!(status.repo_tags, [one, two]);
+    Ok(())
+}
