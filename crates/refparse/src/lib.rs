@@ -120,3 +120,8 @@ mod normalize;
 mod parse;
 mod reference;
 mod shown;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
