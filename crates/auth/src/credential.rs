@@ -37,8 +37,8 @@ impl Credential {
 
     /// The `Authorization` value to send to the registry itself: `Basic ...` or, of a registry token, `Bearer ...`.
     ///
-    /// `None` for an identity token, which only a token request can use. A registry token's value answers a Bearer
-    /// challenge and the other a Basic one; sending either unasked to the host it is bound to does no harm.
+    /// `None` for an identity token, which only a token request can use. A registry token answers a Bearer challenge,
+    /// user name and password a Basic one.
     pub fn authorization(&self) -> Option<Secret> {
         match self {
             Credential::Basic { username, password } => Some(pair::basic_authorization(username, password)),

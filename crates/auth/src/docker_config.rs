@@ -11,8 +11,9 @@ use crate::bounds::DOCKER_CONFIG_BYTES_MAX;
 use crate::credentials::Credentials;
 use crate::helper::{HelperError, HelperRequest};
 use crate::host::{Host, HostFault};
+use crate::json::{self, JsonFault, Object};
 
-use file::{Entry, File};
+use file::File;
 use key::Key;
 
 /// A configuration file's credentials and helpers.
@@ -66,7 +67,7 @@ pub enum DockerConfigError {
     Json {
         /// Line of the fault, from 1.
         line: usize,
-        /// Column of the fault in bytes, from 1; 0 where a line ends.
+        /// Column of the last byte read, from 1; 0 where nothing of the line was.
         column: usize,
     },
     /// The name that was looked up does not begin with a registry.
@@ -102,9 +103,8 @@ impl DockerConfig {
         if bytes.len() > DOCKER_CONFIG_BYTES_MAX {
             return Err(DockerConfigError::Length { bytes: bytes.len() });
         }
-        // serde_json quotes the input in its messages, so only the position is taken from its error.
-        let file = serde_json::from_slice(bytes)
-            .map_err(|error| DockerConfigError::Json { line: error.line(), column: error.column() })?;
+        let file = json::object(bytes)
+            .map_err(|JsonFault { line, column }| DockerConfigError::Json { line, column })?;
         Ok(DockerConfig { file })
     }
 
@@ -129,7 +129,7 @@ impl DockerConfig {
             };
         }
         let Some((key, entry)) = key::best(&self.file.auths, &host, path) else { return Ok(Lookup::None) };
-        match entry.as_ref().map_or(Ok(None), Entry::credential) {
+        match entry.as_ref().map_or(Ok(None), |Object(entry)| entry.credential()) {
             Ok(credential) => Ok(Lookup::Credentials(Credentials::bound_to(host, credential))),
             Err(fault) => Err(DockerConfigError::Entry {
                 key: Key::parse(key).map_or_else(String::new, |key| key.to_string()),

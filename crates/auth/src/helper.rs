@@ -6,6 +6,7 @@ use crate::bounds::HELPER_ANSWER_BYTES_MAX;
 use crate::credential::Credential;
 use crate::credentials::Credentials;
 use crate::host::{Host, HostFault};
+use crate::json::{self, JsonFault};
 
 use answer::Answer;
 
@@ -76,7 +77,7 @@ pub enum HelperError {
         program: String,
         /// Line of the fault, from 1.
         line: usize,
-        /// Column of the fault in bytes, from 1; 0 where a line ends.
+        /// Column of the last byte read, from 1; 0 where nothing of the line was.
         column: usize,
     },
 }
@@ -135,12 +136,8 @@ impl HelperRequest {
                 Err(HelperError::Failed { program: program(), server: self.stdin.clone() })
             };
         }
-        // serde_json quotes the input in its messages, so only the position is taken from its error.
-        let answer: Answer = serde_json::from_slice(stdout).map_err(|error| HelperError::Json {
-            program: program(),
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let answer: Answer = json::object(stdout)
+            .map_err(|JsonFault { line, column }| HelperError::Json { program: program(), line, column })?;
         let credential = if answer.username == IDENTITY_TOKEN_USER && !answer.secret.is_empty() {
             Some(Credential::IdentityToken(answer.secret))
         } else {

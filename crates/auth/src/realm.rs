@@ -46,7 +46,9 @@ impl Realm {
             return Err(RealmFault::UserInformation);
         }
         // The authority is kept as it is written once a host and port were read from it: those leave nothing to escape.
+        // An empty port is the default one (RFC 3986, section 3.2.3), but not every HTTP client reads it.
         Host::parse(authority).map_err(RealmFault::Host)?;
+        let authority = authority.trim_end_matches(':');
         let mut url = format!("{}://{authority}", if is_https { "https" } else { "http" });
         if !tail.starts_with('/') {
             url.push('/');

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::bounds::TOKEN_ANSWER_BYTES_MAX;
 use crate::credential::{bearer_authorization, is_header_safe};
+use crate::json::{self, JsonFault};
 use crate::secret::Secret;
 
 use answer::Answer;
@@ -58,7 +59,7 @@ pub enum TokenError {
     Json {
         /// Line of the fault, from 1.
         line: usize,
-        /// Column of the fault in bytes, from 1; 0 where a line ends.
+        /// Column of the last byte read, from 1; 0 where nothing of the line was.
         column: usize,
     },
     /// Neither `token` nor `access_token` holds anything.
@@ -82,9 +83,8 @@ impl Token {
         if body.len() > TOKEN_ANSWER_BYTES_MAX {
             return Err(TokenError::Length { bytes: body.len() });
         }
-        // serde_json quotes the input in its messages, so only the position is taken from its error.
-        let answer: Answer = serde_json::from_slice(body)
-            .map_err(|error| TokenError::Json { line: error.line(), column: error.column() })?;
+        let answer: Answer =
+            json::object(body).map_err(|JsonFault { line, column }| TokenError::Json { line, column })?;
         let secret = answer.token().ok_or(TokenError::NoToken)?;
         if !is_header_safe(secret.expose()) {
             return Err(TokenError::HeaderCharacter);

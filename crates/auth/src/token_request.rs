@@ -89,8 +89,8 @@ pub enum TokenRequestError {
         "the registry's challenge names an http realm, and credentials from https are not sent in clear text"
     )]
     Downgrade,
-    /// A registry token is sent to the registry itself and cannot be exchanged at a realm.
-    #[error("a registry token was not accepted, and it cannot be exchanged for another token")]
+    /// A registry token is sent to the registry as it is; a registry that challenges it does not accept it.
+    #[error("a registry token is for the registry itself and cannot be exchanged for another token")]
     RegistryToken,
 }
 

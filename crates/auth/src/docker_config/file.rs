@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use crate::auth_config::{CredentialsError, check_length, registry_token};
 use crate::credential::Credential;
-use crate::json::{or_default, secret};
+use crate::json::{Object, or_default, secret};
 use crate::pair;
 use crate::secret::Secret;
 
 #[derive(Clone, Deserialize)]
 pub(super) struct File {
     #[serde(default, deserialize_with = "or_default")]
-    pub(super) auths: BTreeMap<String, Option<Entry>>,
+    pub(super) auths: BTreeMap<String, Option<Object<Entry>>>,
     #[serde(default, rename = "credHelpers", deserialize_with = "or_default")]
     pub(super) cred_helpers: BTreeMap<String, String>,
     #[serde(default, rename = "credsStore", deserialize_with = "or_default")]
