@@ -1,1 +1,80 @@
-//! registry
+//! The distribution protocol from the puller's side: hosts, tokens, resolve, fetch.
+//!
+//! A [`Client`] lives as long as the daemon and holds what pulls may share: connections and tokens. A [`Session`] is
+//! one pull's view: the hosts of one reference as `certs.d` configures them at this moment, and one caller's
+//! credentials. It answers three questions: what does the reference point at ([`Session::resolve`]), what does a
+//! document say ([`Session::manifest`]), what are the bytes of a blob ([`Session::blob`]).
+//!
+//! ```no_run
+//! use auth::Credentials;
+//! use refparse::Reference;
+//! use registry::{Client, ClientConfig, Dialer};
+//!
+//! # async fn pull() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::new(ClientConfig::default(), Dialer::tcp());
+//! let reference = Reference::parse("docker.io/library/busybox:1.36")?;
+//! let session = client.session(&reference, &Credentials::anonymous());
+//! let resolved = session.resolve().await?;
+//! let index = session.manifest(&resolved.descriptor).await?;
+//! # let _ = index;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Rules
+//! - **Hosts.** Mirrors first, in the order of the file, the registry's own host last; the failure of the last one is
+//!   the one that counts, and the error lists all. A host that could not be reached goes to the end of the order for
+//!   the rest of the session.
+//! - **Credentials** go only to the host that they are bound to, and to the token server that this host names. A mirror
+//!   or a redirect's target is asked anonymously unless the credentials name it.
+//! - **Retries** happen in one place (`rounds`): transient failures only, a handful, with exponential backoff, jitter
+//!   from a seed and the server's `Retry-After`. A blob goes on where it broke.
+//! - **Bounds.** Documents, error bodies, token answers, URLs, redirects, header sizes and every wait are bounded by
+//!   named constants or by [`ClientConfig`]. All waiting is on tokio's clock.
+//! - **Secrets** appear in no error, log or `Debug`; the query of a URL, which may be a signature, neither.
+//! - **Cancellation.** Every future may be dropped at any time: connections close, nothing is left half-done.
+//!
+//! Docker schema 1 is refused by name. Blobs are fetched by one request at a time, without parallel ranges.
+
+mod authorizer;
+mod blob;
+mod body;
+mod client;
+mod config;
+mod connector;
+mod content_range;
+mod dialer;
+mod digest;
+mod endpoint;
+mod error;
+mod exchange;
+mod hosts;
+mod manifest;
+mod media;
+mod proxy;
+mod resolve;
+mod retry;
+mod rounds;
+mod session;
+mod tls;
+mod tokens;
+mod transport;
+mod url;
+
+pub use blob::Blob;
+pub use client::Client;
+pub use config::ClientConfig;
+pub use connector::ConnectError;
+pub use dialer::{BoxedIo, Dialer, Io};
+pub use error::{
+    AccessError, Failure, FetchError, HostFailure, Kind, Origin, ProtocolError, ResolveError, Retry,
+    ServerSays,
+};
+pub use hosts::{
+    Capabilities, Capability, ClientPair, ConfigError, Host, HostEntry, HostsFile, HostsProblem, Server,
+};
+pub use proxy::Proxies;
+pub use resolve::Resolved;
+pub use session::Session;
+pub use tls::TlsConfigError;
+pub use url::{RedactedUrl, UrlError};

@@ -1,0 +1,235 @@
+//! Which `Authorization` a request carries: credentials kept to their hosts, challenges answered, tokens asked for.
+//!
+//! State of one session. The token cache is the client's, and sending is the transport's.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use auth::{
+    BearerChallenge, Challenge, Credential, Credentials, Scope, ScopeSet, Secret, Token, TokenKey,
+    TokenMethod, TokenRequest, TokenRequestOptions, parse_challenges,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use tokio::time::Instant;
+
+use crate::body;
+use crate::client::Shared;
+use crate::endpoint::Endpoint;
+use crate::error::{Failure, ProtocolError};
+use crate::exchange;
+use crate::url::{Origin, RedactedUrl};
+
+/// Most origins whose challenge is remembered; redirects to ever new hosts must not grow a session.
+const CHALLENGED_ORIGINS_MAX: usize = 32;
+
+/// The credentials of one caller and the challenges met so far.
+pub(crate) struct Authorizer {
+    credentials: Credentials,
+    repository: String,
+    challenges: Mutex<BTreeMap<Origin, Challenge>>,
+}
+
+/// What one request carries, kept to know what a 401 refused and what an error text must not repeat.
+pub(crate) struct Authorization {
+    value: Secret,
+    token: Option<(TokenKey, Token)>,
+}
+
+impl Authorizer {
+    pub(crate) fn new(credentials: Credentials, repository: &str) -> Authorizer {
+        Authorizer { credentials, repository: repository.to_owned(), challenges: Mutex::default() }
+    }
+
+    /// Whether the caller has credentials for the host of `url`.
+    pub(crate) fn has_credentials(&self, url: &RedactedUrl) -> bool {
+        self.credential(url).is_some()
+    }
+
+    fn credential(&self, url: &RedactedUrl) -> Option<&Credential> {
+        self.credentials.for_host(&url.host_port())
+    }
+
+    /// What a request to `url` should carry: the answer to the origin's last challenge, or a registry token unasked.
+    ///
+    /// # Errors
+    /// A token that cannot be had.
+    pub(crate) async fn authorization(
+        &self,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        url: &RedactedUrl,
+    ) -> Result<Option<Authorization>, Failure> {
+        let credential = self.credential(url);
+        if let Some(token @ Credential::RegistryToken(_)) = credential {
+            return Ok(token.authorization().map(|value| Authorization { value, token: None }));
+        }
+        let challenge =
+            self.challenges.lock().unwrap_or_else(PoisonError::into_inner).get(&url.origin()).cloned();
+        match challenge {
+            None => Ok(None),
+            Some(Challenge::Bearer(challenge)) => {
+                self.bearer(shared, endpoint, url, &challenge, credential).await.map(Some)
+            }
+            Some(_basic) => Ok(credential
+                .and_then(Credential::authorization)
+                .map(|value| Authorization { value, token: None })),
+        }
+    }
+
+    /// Takes note of a 401 to a request that carried `sent`; true when the request is worth another try.
+    ///
+    /// # Errors
+    /// [`Failure::Challenge`] when nothing in the challenge can be understood.
+    pub(crate) async fn challenged(
+        &self,
+        shared: &Shared,
+        url: &RedactedUrl,
+        headers: &HeaderMap,
+        sent: Option<&Authorization>,
+    ) -> Result<bool, Failure> {
+        let credential = self.credential(url);
+        if matches!(credential, Some(Credential::RegistryToken(_))) {
+            return Ok(false);
+        }
+        if let Some(Authorization { token: Some((key, token)), .. }) = sent {
+            shared.tokens.refused(key, token).await;
+        }
+        let values = headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        let challenges = parse_challenges(values).map_err(Failure::Challenge)?;
+        let was_basic = sent.is_some_and(|sent| sent.token.is_none());
+        let can_basic = matches!(credential, Some(Credential::Basic { .. })) && !was_basic;
+        let usable = |challenge: &Challenge| match challenge {
+            Challenge::Bearer(_) => true,
+            Challenge::Basic { .. } => can_basic,
+            _ => false,
+        };
+        // A token is worth less than a password to whoever steals it, so Bearer goes first where both are offered.
+        let bearer = challenges.iter().find(|challenge| matches!(challenge, Challenge::Bearer(_)));
+        let Some(chosen) = bearer.or_else(|| challenges.iter().find(|challenge| usable(challenge))) else {
+            return Ok(false);
+        };
+        let mut known = self.challenges.lock().unwrap_or_else(PoisonError::into_inner);
+        let origin = url.origin();
+        if known.len() >= CHALLENGED_ORIGINS_MAX && !known.contains_key(&origin) {
+            return Ok(false);
+        }
+        known.insert(origin, chosen.clone());
+        Ok(true)
+    }
+
+    async fn bearer(
+        &self,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        url: &RedactedUrl,
+        challenge: &BearerChallenge,
+        credential: Option<&Credential>,
+    ) -> Result<Authorization, Failure> {
+        // A mirror may keep the repository under another name, so its own scope goes before ours.
+        let scopes = if challenge.scope.is_empty() {
+            ScopeSet::from_iter([Scope::repository_pull(&self.repository)])
+        } else {
+            challenge.scope.clone()
+        };
+        let key = TokenKey::new(challenge, &scopes, credential);
+        let options = TokenRequestOptions { plain_http: !url.is_https(), ..TokenRequestOptions::default() };
+        let request =
+            TokenRequest::new(challenge, &scopes, credential, &options).map_err(Failure::TokenRequest)?;
+        let realm =
+            RedactedUrl::parse(&request.url).map_err(|error| Failure::from(ProtocolError::Url(error)))?;
+        let fetch = fetch_token(shared, endpoint, url, &realm, request, credential.is_some());
+        match shared.tokens.get(&key, fetch).await {
+            Ok(token) => Ok(Authorization { value: token.authorization(), token: Some((key, token)) }),
+            Err(source) => Err(Failure::Token { realm, source }),
+        }
+    }
+}
+
+/// Asks the token server, over the connections of the host that named it: its CA is usually the same private one.
+async fn fetch_token(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    challenger: &RedactedUrl,
+    realm: &RedactedUrl,
+    token_request: TokenRequest,
+    credentials_given: bool,
+) -> Result<Token, Failure> {
+    let requested_at = Instant::now().into_std();
+    let stall = shared.config.stall_timeout;
+    let mut request =
+        Request::builder().uri(realm.uri()).body(Full::default()).map_err(|_| ProtocolError::Header)?;
+    let headers = request.headers_mut();
+    // Configured headers may be keys; they are for the configured host, not for whoever a peer names.
+    if realm.origin() == challenger.origin() {
+        headers.extend(endpoint.host.header.clone());
+    }
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(value) = &token_request.authorization {
+        headers.insert(header::AUTHORIZATION, sensitive(value)?);
+    }
+    let secrets = [token_request.authorization.clone(), token_request.form.clone()];
+    if let (TokenMethod::Post, Some(form)) = (token_request.method, &token_request.form) {
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(header::CONTENT_TYPE, form_type);
+        *request.body_mut() = Full::new(Bytes::copy_from_slice(form.expose().as_bytes()));
+        *request.method_mut() = Method::POST;
+    }
+    let response = endpoint.transport.send(request).await?;
+    if !response.status().is_success() {
+        let secrets: Vec<_> = secrets.iter().flatten().map(Secret::expose).collect();
+        return Err(exchange::refusal(response, credentials_given, &secrets, stall)
+            .await
+            .into_token_refusal());
+    }
+    let answered_at = date(response.headers());
+    let body = body::read(response.into_body(), auth::TOKEN_ANSWER_BYTES_MAX as u64, stall).await?;
+    let token = Token::parse(&body, requested_at).map_err(Failure::TokenAnswer)?;
+    Ok(match answered_at {
+        Some(answered_at) => token.aged(answered_at),
+        None => token,
+    })
+}
+
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
+}
+
+fn sensitive(secret: &Secret) -> Result<HeaderValue, ProtocolError> {
+    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| ProtocolError::Header)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl Authorization {
+    pub(crate) fn header_value(&self) -> Result<HeaderValue, ProtocolError> {
+        sensitive(&self.value)
+    }
+
+    /// The header's value without its scheme: what a server would echo.
+    pub(crate) fn secret(&self) -> &str {
+        let value = self.value.expose();
+        value.split_once(' ').map_or(value, |(_scheme, secret)| secret)
+    }
+}
+
+impl Failure {
+    /// A token server that refuses with 400 refuses the credentials: OAuth2's `invalid_grant` (RFC 6749, section 5.2).
+    fn into_token_refusal(self) -> Failure {
+        match self {
+            Failure::Server { status: 400, says, .. } => {
+                Failure::Unauthorized { credentials_given: true, says }
+            }
+            other => other,
+        }
+    }
+}
+
+impl fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorizer").field("credentials", &self.credentials).finish_non_exhaustive()
+    }
+}

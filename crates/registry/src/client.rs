@@ -1,0 +1,93 @@
+//! What all pulls share: connection pools, one for each set of connection settings, and tokens.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use auth::Credentials;
+use refparse::Reference;
+use rustls::RootCertStore;
+
+use crate::config::ClientConfig;
+use crate::connector::Connector;
+use crate::dialer::Dialer;
+use crate::hosts::Host;
+use crate::retry::Jitter;
+use crate::session::Session;
+use crate::tls::{TlsConfigError, system_roots};
+use crate::tokens::Tokens;
+use crate::transport::Transport;
+
+/// Most connection pools kept. One for each set of certificates and dial timeout in `certs.d`, so a handful in practice;
+/// rotated certificates leave old ones behind, which this bounds.
+const TRANSPORTS_MAX: usize = 64;
+
+/// A registry client; clones share connections and tokens.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) config: ClientConfig,
+    pub(crate) tokens: Tokens,
+    pub(crate) jitter: Jitter,
+    dialer: Dialer,
+    roots: OnceLock<RootCertStore>,
+    transports: Mutex<BTreeMap<TransportKey, Transport>>,
+}
+
+type TransportKey = ([u8; 32], Duration);
+
+impl Client {
+    /// A client that reaches hosts through `dialer`. The system's root certificates are read at the first need.
+    pub fn new(config: ClientConfig, dialer: Dialer) -> Client {
+        Client(Arc::new(Shared {
+            tokens: Tokens::default(),
+            jitter: Jitter::new(config.jitter_seed),
+            dialer,
+            roots: OnceLock::new(),
+            transports: Mutex::default(),
+            config,
+        }))
+    }
+
+    /// One pull's view of the hosts that serve `reference`, asked with `credentials`.
+    ///
+    /// Reads the registry's `certs.d` directory now: a few small local files, so a change of them takes effect with the
+    /// next pull. An error in them is reported by the session's first use.
+    pub fn session(&self, reference: &Reference, credentials: &Credentials) -> Session {
+        Session::new(Arc::clone(&self.0), reference, credentials)
+    }
+}
+
+impl Shared {
+    /// The pool for `host`'s settings, made at the first need.
+    pub(crate) fn transport(&self, host: &Host) -> Result<Transport, TlsConfigError> {
+        let dial_timeout = host.dial_timeout.unwrap_or(self.config.dial_timeout);
+        let key = (host.tls.fingerprint(), dial_timeout);
+        let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(transport) = transports.get(&key) {
+            return Ok(transport.clone());
+        }
+        let tls = host.tls.client_config(self.roots.get_or_init(system_roots))?;
+        let connector = Connector {
+            dialer: self.dialer.clone(),
+            tls: Arc::new(tls),
+            proxies: self.config.proxies.clone(),
+            dial_timeout,
+        };
+        let transport = Transport::new(connector, self.config.header_timeout);
+        if transports.len() >= TRANSPORTS_MAX {
+            // Sessions hold their own handles; what is dropped here is only no longer shared with new ones.
+            transports.clear();
+        }
+        transports.insert(key, transport.clone());
+        Ok(transport)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! One request to one host, to its final answer: redirects followed, challenges answered, refusals named.
+//!
+//! Tries nothing twice but a request that was challenged, or that met a plain-http server where TLS was tried.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::authorizer::Authorization;
+use crate::body;
+use crate::endpoint::Endpoint;
+use crate::error::{ERROR_BODY_BYTES_MAX, Failure, ProtocolError, ServerSays};
+use crate::retry::retry_after;
+use crate::session::Inner;
+use crate::url::RedactedUrl;
+
+/// Most redirects followed for one request: what Go's client, and so containerd, follows.
+const REDIRECTS_MAX: usize = 10;
+/// Longest wait for an error body; the status is known already, the body only makes it clearer.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What to ask of a host.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Below the host's base: `library/busybox/manifests/latest`.
+    pub(crate) path: String,
+    pub(crate) accept: HeaderValue,
+    /// `Range`, if any.
+    pub(crate) range: Option<HeaderValue>,
+}
+
+impl Inner {
+    /// Sends `call` to `endpoint` and returns its successful response, body unread.
+    ///
+    /// # Errors
+    /// Anything but a 2xx.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection in use.
+    pub(crate) async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut url = endpoint.url(&call.path).map_err(ProtocolError::Url)?;
+        let mut own = url.origin();
+        let mut redirects = 0;
+        let mut challenged = BTreeSet::new();
+        loop {
+            let sent = self.authorizer.authorization(&self.shared, endpoint, &url).await?;
+            let configured = (url.origin() == own).then_some(&endpoint.host.header);
+            let request = request(call, &url, configured, sent.as_ref())?;
+            let response = match endpoint.transport.send(request).await {
+                Err(Failure::Connect(error)) if redirects == 0 && endpoint.fall_back(&error) => {
+                    tracing::info!(
+                        host = endpoint.host.name(),
+                        "host speaks no TLS, going on with plain http"
+                    );
+                    url = endpoint.url(&call.path).map_err(ProtocolError::Url)?;
+                    own = url.origin();
+                    continue;
+                }
+                result => result?,
+            };
+            // A host that answers is up, whatever it says.
+            endpoint.set_down(false);
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response);
+            }
+            if is_redirect(status) {
+                redirects += 1;
+                url = target(&url, response.headers(), redirects)?;
+                continue;
+            }
+            // One answer to a challenge for each origin on the way: a second 401 is a refusal.
+            if status == StatusCode::UNAUTHORIZED
+                && challenged.insert(url.origin())
+                && self.authorizer.challenged(&self.shared, &url, response.headers(), sent.as_ref()).await?
+            {
+                continue;
+            }
+            let secrets: Vec<_> = sent.iter().map(Authorization::secret).collect();
+            let given = self.authorizer.has_credentials(&url);
+            return Err(refusal(response, given, &secrets, self.shared.config.stall_timeout).await);
+        }
+    }
+}
+
+fn request(
+    call: &Call,
+    url: &RedactedUrl,
+    configured: Option<&HeaderMap>,
+    authorization: Option<&Authorization>,
+) -> Result<Request<Full<bytes::Bytes>>, ProtocolError> {
+    let mut request = Request::new(Full::default());
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = url.uri().clone();
+    let headers = request.headers_mut();
+    if let Some(configured) = configured {
+        headers.extend(configured.clone());
+    }
+    headers.insert(header::ACCEPT, call.accept.clone());
+    // A transparently compressed body would match neither digest nor range.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some(range) = &call.range {
+        headers.insert(header::RANGE, range.clone());
+    }
+    if let Some(authorization) = authorization {
+        headers.insert(header::AUTHORIZATION, authorization.header_value()?);
+    }
+    Ok(request)
+}
+
+/// Those that keep the method of a GET or HEAD (RFC 9110, section 15.4).
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn target(from: &RedactedUrl, headers: &HeaderMap, redirects: usize) -> Result<RedactedUrl, ProtocolError> {
+    if redirects > REDIRECTS_MAX {
+        return Err(ProtocolError::Redirects { max: REDIRECTS_MAX });
+    }
+    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let to = from.join(location.ok_or(ProtocolError::NoLocation)?).map_err(ProtocolError::Redirect)?;
+    if from.is_https() && !to.is_https() {
+        return Err(ProtocolError::Downgrade { to });
+    }
+    Ok(to)
+}
+
+/// The failure that a response without success stands for; reads its body for the server's reason.
+pub(crate) async fn refusal(
+    response: Response<Incoming>,
+    credentials_given: bool,
+    secrets: &[&str],
+    stall: Duration,
+) -> Failure {
+    let status = response.status().as_u16();
+    let after = retry_after(response.headers());
+    let reading = body::read(response.into_body(), ERROR_BODY_BYTES_MAX, stall);
+    let says = match timeout(ERROR_BODY_TIMEOUT, reading).await {
+        Ok(Ok(body)) => ServerSays::parse(&body, secrets),
+        // The status stands, whatever became of the body.
+        Ok(Err(_)) | Err(_) => ServerSays::default(),
+    };
+    match status {
+        401 => Failure::Unauthorized { credentials_given, says },
+        403 => Failure::Denied { credentials_given, says },
+        404 | 410 => Failure::NotFound { says },
+        429 => Failure::RateLimited { after, says },
+        status => Failure::Server { status, after, says },
+    }
+}

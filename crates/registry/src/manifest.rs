@@ -1,0 +1,74 @@
+//! Documents by descriptor: index, manifest and config, read whole and verified.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use oci::{Descriptor, DocumentKind};
+
+use crate::body;
+use crate::digest;
+use crate::endpoint::Endpoint;
+use crate::error::{AccessError, Failure, FetchError};
+use crate::exchange::Call;
+use crate::hosts::Capability;
+use crate::resolve::check_size;
+use crate::rounds::Rounds;
+use crate::session::{Inner, Session};
+
+impl Session {
+    /// The bytes of the index, manifest or config that `descriptor` names; size and digest are right.
+    ///
+    /// # Errors
+    /// [`FetchError`] with every host tried; [`Kind::TooLarge`](crate::Kind::TooLarge) for more than 4 MiB, before
+    /// anything is asked. A host that sends other bytes is passed over for the next one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the request.
+    pub async fn manifest(&self, descriptor: &Descriptor) -> Result<Bytes, FetchError> {
+        let digest = &descriptor.digest;
+        self.0.manifest(descriptor).await.map_err(|source| FetchError { digest: digest.clone(), source })
+    }
+}
+
+impl Inner {
+    async fn manifest(&self, descriptor: &Descriptor) -> Result<Bytes, AccessError> {
+        check_size(descriptor.size).map_err(AccessError::Refused)?;
+        let mut rounds = Rounds::new(self, Capability::Pull)?;
+        loop {
+            let endpoint = rounds.next().await?;
+            match self.manifest_at(&endpoint, descriptor).await {
+                Ok(document) => return Ok(document),
+                Err(failure) => rounds.failed(&endpoint, failure),
+            }
+        }
+    }
+
+    async fn manifest_at(&self, endpoint: &Endpoint, descriptor: &Descriptor) -> Result<Bytes, Failure> {
+        let Descriptor { media_type, digest, size, .. } = descriptor;
+        // A registry keeps configs among the blobs (distribution specification 1.1, "Pulling blobs").
+        let collection = if DocumentKind::of(media_type).is_some() { "manifests" } else { "blobs" };
+        let accept = HeaderValue::from_str(&format!("{media_type}, */*"));
+        let call = Call {
+            method: Method::GET,
+            path: format!("{}/{collection}/{digest}", self.reference.repository()),
+            // A media type from a document may hold anything; then the wildcard alone has to do.
+            accept: accept.unwrap_or(HeaderValue::from_static("*/*")),
+            range: None,
+        };
+        let response = self.exchange(endpoint, &call).await?;
+        let body = match body::read(response.into_body(), *size, self.shared.config.stall_timeout).await {
+            Err(Failure::TooLarge { .. }) => {
+                return Err(Failure::SizeMismatch {
+                    expected_bytes: *size,
+                    actual_bytes: size.saturating_add(1),
+                });
+            }
+            result => result?,
+        };
+        let actual_bytes = body.len() as u64;
+        if actual_bytes != *size {
+            return Err(Failure::SizeMismatch { expected_bytes: *size, actual_bytes });
+        }
+        digest::verify(digest, &body)?;
+        Ok(body)
+    }
+}

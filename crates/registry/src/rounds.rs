@@ -1,0 +1,93 @@
+//! The order in which hosts are asked, and asked again: the one place where retries happen.
+//!
+//! A round asks each host once. When all failed and the failure that decides is transient, another round asks those
+//! whose own failure was. So a mirror's hiccup costs no wait at all while another host is there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::client::Shared;
+use crate::endpoint::Endpoint;
+use crate::error::{AccessError, Failure, HostFailure, Retry};
+use crate::hosts::Capability;
+use crate::retry::Retries;
+use crate::session::Inner;
+
+pub(crate) struct Rounds {
+    shared: Arc<Shared>,
+    /// Those with the capability, in the configured order.
+    endpoints: Vec<Arc<Endpoint>>,
+    queue: VecDeque<Arc<Endpoint>>,
+    /// By position in the configured order.
+    failures: BTreeMap<usize, HostFailure>,
+    retries: Retries,
+}
+
+impl Rounds {
+    /// # Errors
+    /// [`AccessError::Config`] and [`AccessError::NoHost`].
+    pub(crate) fn new(session: &Inner, capability: Capability) -> Result<Rounds, AccessError> {
+        let all = session.endpoints.as_ref().map_err(|error| AccessError::Config(Arc::clone(error)))?;
+        let able = all.iter().filter(|endpoint| endpoint.host.capabilities.has(capability));
+        let endpoints: Vec<_> = able.cloned().collect();
+        if endpoints.is_empty() {
+            return Err(AccessError::NoHost {
+                registry: session.reference.registry().to_owned(),
+                capability,
+            });
+        }
+        let mut rounds = Rounds {
+            shared: Arc::clone(&session.shared),
+            endpoints,
+            queue: VecDeque::new(),
+            failures: BTreeMap::new(),
+            retries: Retries::default(),
+        };
+        rounds.restart();
+        Ok(rounds)
+    }
+
+    /// The next host to ask. Waits between rounds.
+    ///
+    /// # Errors
+    /// [`AccessError::Hosts`] when there is none left.
+    pub(crate) async fn next(&mut self) -> Result<Arc<Endpoint>, AccessError> {
+        if let Some(endpoint) = self.queue.pop_front() {
+            return Ok(endpoint);
+        }
+        let again = match self.failures.values().next_back() {
+            Some(HostFailure { failure, .. }) => self.retries.pause(&self.shared, failure).await,
+            None => false,
+        };
+        if again {
+            let failures = &self.failures;
+            let transient = |endpoint: &&Arc<Endpoint>| {
+                failures.get(&endpoint.position).is_some_and(|failed| failed.failure.retry() != Retry::Never)
+            };
+            self.queue = self.endpoints.iter().filter(transient).cloned().collect();
+        }
+        let failures = &mut self.failures;
+        self.queue
+            .pop_front()
+            .ok_or_else(|| AccessError::Hosts(std::mem::take(failures).into_values().collect()))
+    }
+
+    /// Notes that `endpoint` did not help this time.
+    pub(crate) fn failed(&mut self, endpoint: &Endpoint, failure: Failure) {
+        let host = endpoint.host.name().to_owned();
+        tracing::debug!(host, cause = crate::error::chain(&failure), "host failed");
+        if failure.is_host_down() {
+            endpoint.set_down(true);
+        }
+        self.failures.insert(endpoint.position, HostFailure { host, failure });
+    }
+
+    /// Begins anew with every host, after progress: hosts that could not be reached last.
+    pub(crate) fn restart(&mut self) {
+        let (down, up): (Vec<_>, Vec<_>) =
+            self.endpoints.iter().cloned().partition(|endpoint| endpoint.is_down());
+        self.queue = up.into_iter().chain(down).collect();
+        self.failures.clear();
+        self.retries.reset();
+    }
+}

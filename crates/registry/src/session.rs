@@ -1,0 +1,60 @@
+//! One pull's view of a registry: its hosts, the caller's credentials, and what was learnt on the way.
+
+use std::fmt;
+use std::sync::Arc;
+
+use auth::Credentials;
+use refparse::Reference;
+
+use crate::authorizer::Authorizer;
+use crate::client::Shared;
+use crate::endpoint::Endpoint;
+use crate::hosts::{self, ConfigError, Host};
+
+/// One pull's view of the hosts that serve a reference; clones share it.
+#[derive(Clone)]
+pub struct Session(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) reference: Reference,
+    pub(crate) authorizer: Authorizer,
+    pub(crate) endpoints: Result<Vec<Arc<Endpoint>>, Arc<ConfigError>>,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, reference: &Reference, credentials: &Credentials) -> Session {
+        let endpoints = endpoints(&shared, reference.registry()).map_err(Arc::new);
+        let authorizer = Authorizer::new(credentials.clone(), reference.repository());
+        Session(Arc::new(Inner { shared, reference: reference.clone(), authorizer, endpoints }))
+    }
+
+    /// The hosts that will be asked, in order.
+    ///
+    /// # Errors
+    /// What is wrong with the registry's `certs.d` directory.
+    pub fn hosts(&self) -> Result<Vec<&Host>, Arc<ConfigError>> {
+        let endpoints = self.0.endpoints.as_ref().map_err(Arc::clone)?;
+        Ok(endpoints.iter().map(|endpoint| &endpoint.host).collect())
+    }
+}
+
+fn endpoints(shared: &Shared, registry: &str) -> Result<Vec<Arc<Endpoint>>, ConfigError> {
+    let planned = hosts::plan(&shared.config.config_path, registry)?;
+    let endpoint = |(position, host): (usize, Host)| {
+        let transport = shared
+            .transport(&host)
+            .map_err(|source| ConfigError::Tls { host: host.name().to_owned(), source })?;
+        Ok(Arc::new(Endpoint::new(position, host, transport)))
+    };
+    planned.into_iter().enumerate().map(endpoint).collect()
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("reference", &self.0.reference)
+            .field("hosts", &self.hosts())
+            .finish_non_exhaustive()
+    }
+}
