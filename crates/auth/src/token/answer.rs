@@ -45,8 +45,9 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    Ok(number.filter(|&seconds| seconds > 0.0).map(|seconds| {
-        // What does not fit stands for "never", and the caller caps it.
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
-    }))
+    // What does not fit stands for "never", and the caller caps it.
+    let to_duration = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    let lifetime = number.filter(|&seconds| seconds > 0.0).map(to_duration);
+    // A number may be positive and yet nothing in nanoseconds.
+    Ok(lifetime.filter(|lifetime| !lifetime.is_zero()))
 }
