@@ -9,7 +9,7 @@ use tonic::service::Interceptor;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use crate::{Content, Cri, Diff, Error, Events, Images, Introspection, LeaseId, Leases, Snapshots};
+use crate::{CallError, Content, Cri, Diff, Events, Images, Introspection, LeaseId, Leases, Snapshots};
 
 /// Largest message in either direction, in bytes. containerd's own server takes 16 MiB; tonic's default of 4 MiB
 /// would refuse a long image list.
@@ -49,7 +49,9 @@ pub struct Client {
 
 /// A namespace that containerd would refuse.
 #[derive(Debug, thiserror::Error)]
-#[error("containerd namespace `{0}` is not of the form [A-Za-z0-9]+([._-][A-Za-z0-9]+)* with at most 76 characters")]
+#[error(
+    "containerd namespace `{0}` is not of the form [A-Za-z0-9]+([._-][A-Za-z0-9]+)* with at most 76 characters"
+)]
 pub struct NamespaceError(String);
 
 impl Client {
@@ -59,9 +61,9 @@ impl Client {
     /// [`NamespaceError`] for a name outside the grammar of containerd's `identifiers` package.
     pub fn new(channel: Channel, namespace: &str) -> Result<Client, NamespaceError> {
         let valid = namespace.len() <= 76
-            && namespace.split(['.', '_', '-']).all(|part| {
-                !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric())
-            });
+            && namespace
+                .split(['.', '_', '-'])
+                .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()));
         let value = MetadataValue::try_from(namespace).ok().filter(|_| valid);
         let namespace = value.ok_or_else(|| NamespaceError(namespace.to_owned()))?;
         Ok(Client { channel, headers: Headers { namespace, lease: None }, deadlines: Deadlines::default() })
@@ -161,11 +163,11 @@ pub(crate) async fn within<T>(
     operation: &'static str,
     subject: &str,
     call: impl Future<Output = Result<Response<T>, Status>>,
-) -> Result<T, Error> {
+) -> Result<T, CallError> {
     match tokio::time::timeout(limit, call).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(Error::from_status(operation, subject, &status)),
-        Err(_) => Err(Error::deadline(operation, subject, limit)),
+        Ok(Err(status)) => Err(CallError::from_status(operation, subject, &status)),
+        Err(_) => Err(CallError::deadline(operation, subject, limit)),
     }
 }
 

@@ -12,7 +12,7 @@ use refparse::Digest;
 
 use crate::client::{MESSAGE_BYTES_MAX, Service, within};
 use crate::ingest::IngestStart;
-use crate::{Client, Deadlines, Error, ErrorKind};
+use crate::{CallError, Client, Deadlines, ErrorKind};
 
 /// Longest wait for the next message of a stream of the content store.
 const STREAM_STALL_MAX: Duration = Duration::from_secs(60);
@@ -56,14 +56,14 @@ impl Content {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none.
-    pub async fn info(&self, digest: &Digest) -> Result<ContentInfo, Error> {
+    pub async fn info(&self, digest: &Digest) -> Result<ContentInfo, CallError> {
         const OPERATION: &str = "stat content";
         let request = pb::InfoRequest { digest: digest.to_string() };
         let mut grpc = self.grpc.clone();
         let call = grpc.info(request);
         let answer = within(self.deadlines.metadata, OPERATION, digest.as_str(), call).await?;
         let info = answer.info.ok_or_else(|| {
-            Error::local(OPERATION, digest.as_str(), ErrorKind::Other, "the answer has no info")
+            CallError::local(OPERATION, digest.as_str(), ErrorKind::Other, "the answer has no info")
         })?;
         content_info(OPERATION, info)
     }
@@ -72,7 +72,7 @@ impl Content {
     ///
     /// # Errors
     /// The call's own, and [`ErrorKind::Deadline`] where the stream stalls.
-    pub async fn list(&self) -> Result<Vec<ContentInfo>, Error> {
+    pub async fn list(&self) -> Result<Vec<ContentInfo>, CallError> {
         const OPERATION: &str = "list content";
         let mut grpc = self.grpc.clone();
         let call = grpc.list(pb::ListContentRequest { filters: Vec::new() });
@@ -91,7 +91,7 @@ impl Content {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none; [`ErrorKind::Mismatch`] where it is longer.
-    pub async fn read(&self, digest: &Digest, size_max: u64) -> Result<Bytes, Error> {
+    pub async fn read(&self, digest: &Digest, size_max: u64) -> Result<Bytes, CallError> {
         const OPERATION: &str = "read content";
         let subject = digest.as_str();
         let request = pb::ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
@@ -103,7 +103,7 @@ impl Content {
             bytes.extend_from_slice(&message.data);
             if bytes.len() as u64 > size_max {
                 let message = format!("longer than the {size_max} bytes that such a document may have");
-                return Err(Error::local(OPERATION, subject, ErrorKind::Mismatch, message));
+                return Err(CallError::local(OPERATION, subject, ErrorKind::Mismatch, message));
             }
         }
         Ok(bytes.freeze())
@@ -113,7 +113,11 @@ impl Content {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such blob.
-    pub async fn set_labels(&self, digest: &Digest, labels: &BTreeMap<String, String>) -> Result<(), Error> {
+    pub async fn set_labels(
+        &self,
+        digest: &Digest,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(), CallError> {
         if labels.is_empty() {
             return Ok(());
         }
@@ -133,7 +137,7 @@ impl Content {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none.
-    pub async fn delete(&self, digest: &Digest) -> Result<(), Error> {
+    pub async fn delete(&self, digest: &Digest) -> Result<(), CallError> {
         let mut grpc = self.grpc.clone();
         let call = grpc.delete(pb::DeleteContentRequest { digest: digest.to_string() });
         within(self.deadlines.metadata, "delete content", digest.as_str(), call).await.map(drop)
@@ -146,7 +150,7 @@ impl Content {
     ///
     /// # Cancel safety
     /// Dropping the future or the [`crate::Ingest`] leaves the bytes so far under `ingest_ref`, held by the lease.
-    pub async fn ingest(&self, ingest_ref: &str, descriptor: &Descriptor) -> Result<IngestStart, Error> {
+    pub async fn ingest(&self, ingest_ref: &str, descriptor: &Descriptor) -> Result<IngestStart, CallError> {
         crate::ingest::start(self.grpc.clone(), self.deadlines.metadata, ingest_ref, descriptor).await
     }
 
@@ -154,7 +158,7 @@ impl Content {
     ///
     /// # Errors
     /// The call's own.
-    pub async fn ingests(&self) -> Result<Vec<IngestStatus>, Error> {
+    pub async fn ingests(&self) -> Result<Vec<IngestStatus>, CallError> {
         let mut grpc = self.grpc.clone();
         let call = grpc.list_statuses(pb::ListStatusesRequest { filters: Vec::new() });
         let answer = within(self.deadlines.metadata, "list ingests", "", call).await?;
@@ -171,7 +175,7 @@ impl Content {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none.
-    pub async fn abort(&self, ingest_ref: &str) -> Result<(), Error> {
+    pub async fn abort(&self, ingest_ref: &str) -> Result<(), CallError> {
         let mut grpc = self.grpc.clone();
         let call = grpc.abort(pb::AbortRequest { r#ref: ingest_ref.to_owned() });
         within(self.deadlines.metadata, "abort ingest", ingest_ref, call).await.map(drop)
@@ -183,15 +187,15 @@ pub(crate) async fn next<T>(
     operation: &'static str,
     subject: &str,
     stream: &mut tonic::Streaming<T>,
-) -> Result<Option<T>, Error> {
+) -> Result<Option<T>, CallError> {
     match tokio::time::timeout(STREAM_STALL_MAX, stream.message()).await {
-        Ok(message) => message.map_err(|status| Error::from_status(operation, subject, &status)),
-        Err(_) => Err(Error::deadline(operation, subject, STREAM_STALL_MAX)),
+        Ok(message) => message.map_err(|status| CallError::from_status(operation, subject, &status)),
+        Err(_) => Err(CallError::deadline(operation, subject, STREAM_STALL_MAX)),
     }
 }
 
-fn content_info(operation: &'static str, info: pb::Info) -> Result<ContentInfo, Error> {
-    let malformed = |what: String| Error::local(operation, &info.digest, ErrorKind::Other, what);
+fn content_info(operation: &'static str, info: pb::Info) -> Result<ContentInfo, CallError> {
+    let malformed = |what: String| CallError::local(operation, &info.digest, ErrorKind::Other, what);
     let digest = Digest::parse(&info.digest).map_err(|e| malformed(format!("the answer's digest: {e}")))?;
     let size = u64::try_from(info.size).map_err(|_| malformed(format!("negative size {}", info.size)))?;
     Ok(ContentInfo { digest, size, labels: info.labels.into_iter().collect() })

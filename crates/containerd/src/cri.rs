@@ -5,7 +5,7 @@ use cri_api::v1::image_service_client::ImageServiceClient;
 use tonic::transport::Channel;
 
 use crate::client::{MESSAGE_BYTES_MAX, within};
-use crate::{Deadlines, Error};
+use crate::{CallError, Deadlines};
 
 /// An image in the plugin's cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Cri {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unimplemented`] where containerd runs without its CRI plugin.
-    pub async fn image(&self, image: &str) -> Result<Option<CriImage>, Error> {
+    pub async fn image(&self, image: &str) -> Result<Option<CriImage>, CallError> {
         let spec = pb::ImageSpec { image: image.to_owned(), ..pb::ImageSpec::default() };
         let request = pb::ImageStatusRequest { image: Some(spec), verbose: false };
         let mut grpc = self.grpc.clone();

@@ -7,7 +7,7 @@ use oci::{Descriptor, DiffId};
 
 use crate::client::{Service, within};
 use crate::images::descriptor_to_wire;
-use crate::{Client, Deadlines, Error, ErrorKind};
+use crate::{CallError, Client, Deadlines, ErrorKind};
 
 /// The differ.
 #[derive(Clone, Debug)]
@@ -29,15 +29,17 @@ impl Diff {
     ///
     /// # Cancel safety
     /// containerd stops the unpack when the call is dropped; the snapshot must be removed.
-    pub async fn apply(&self, layer: &Descriptor, mounts: Vec<Mount>) -> Result<DiffId, Error> {
+    pub async fn apply(&self, layer: &Descriptor, mounts: Vec<Mount>) -> Result<DiffId, CallError> {
         const OPERATION: &str = "unpack layer";
         let subject = layer.digest.as_str();
-        let request = pb::ApplyRequest { diff: Some(descriptor_to_wire(layer)), mounts, ..Default::default() };
+        let request =
+            pb::ApplyRequest { diff: Some(descriptor_to_wire(layer)), mounts, ..Default::default() };
         let mut grpc = self.grpc.clone();
         let call = grpc.apply(request);
         let answer = within(self.deadlines.apply, OPERATION, subject, call).await?;
         let applied = answer.applied.map(|d| d.digest).unwrap_or_default();
-        DiffId::parse(&applied)
-            .map_err(|e| Error::local(OPERATION, subject, ErrorKind::Other, format!("the answer's digest: {e}")))
+        DiffId::parse(&applied).map_err(|e| {
+            CallError::local(OPERATION, subject, ErrorKind::Other, format!("the answer's digest: {e}"))
+        })
     }
 }

@@ -10,7 +10,7 @@ const MESSAGE_BYTES_MAX: usize = 1024;
 /// A call to containerd that failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("containerd {operation} `{subject}`: {message}")]
-pub struct Error {
+pub struct CallError {
     operation: &'static str,
     subject: String,
     kind: ErrorKind,
@@ -43,7 +43,7 @@ pub enum ErrorKind {
     Other,
 }
 
-impl Error {
+impl CallError {
     /// What it means.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -59,7 +59,7 @@ impl Error {
         self.kind == ErrorKind::AlreadyExists
     }
 
-    pub(crate) fn from_status(operation: &'static str, subject: &str, status: &Status) -> Error {
+    pub(crate) fn from_status(operation: &'static str, subject: &str, status: &Status) -> CallError {
         let mut message: String = status.message().chars().take(MESSAGE_BYTES_MAX).collect();
         if let Some(source) = std::error::Error::source(status) {
             // A transport error's own message is the bare "transport error"; the reason is in its sources.
@@ -69,11 +69,16 @@ impl Error {
                 cause = inner.source();
             }
         }
-        Error { operation, subject: subject.to_owned(), kind: kind(status), message }
+        CallError { operation, subject: subject.to_owned(), kind: kind(status), message }
     }
 
-    pub(crate) fn deadline(operation: &'static str, subject: &str, limit: Duration) -> Error {
-        Error::local(operation, subject, ErrorKind::Deadline, format!("no answer within {} s", limit.as_secs()))
+    pub(crate) fn deadline(operation: &'static str, subject: &str, limit: Duration) -> CallError {
+        CallError::local(
+            operation,
+            subject,
+            ErrorKind::Deadline,
+            format!("no answer within {} s", limit.as_secs()),
+        )
     }
 
     /// An answer that is none, or a failure on this side of the call.
@@ -82,8 +87,8 @@ impl Error {
         subject: &str,
         kind: ErrorKind,
         message: impl Into<String>,
-    ) -> Error {
-        Error { operation, subject: subject.to_owned(), kind, message: message.into() }
+    ) -> CallError {
+        CallError { operation, subject: subject.to_owned(), kind, message: message.into() }
     }
 }
 
@@ -117,13 +122,21 @@ mod tests {
 
     #[track_caller]
     fn check(code: Code, message: &str, expected: ErrorKind) {
-        assert_eq!(Error::from_status("test", "x", &Status::new(code, message)).kind(), expected, "{code:?} {message}");
+        assert_eq!(
+            CallError::from_status("test", "x", &Status::new(code, message)).kind(),
+            expected,
+            "{code:?} {message}"
+        );
     }
 
     #[test]
     fn statuses_of_containerd_get_their_meaning() {
         check(Code::NotFound, "image \"x\": not found", ErrorKind::NotFound);
-        check(Code::Unavailable, "ref layer-sha256:00 locked for 3s (since now): unavailable", ErrorKind::Locked);
+        check(
+            Code::Unavailable,
+            "ref layer-sha256:00 locked for 3s (since now): unavailable",
+            ErrorKind::Locked,
+        );
         check(Code::Unavailable, "error reading from server: EOF", ErrorKind::Unavailable);
         check(Code::Unknown, "write /var/lib/x: no space left on device", ErrorKind::NoSpace);
         check(
@@ -137,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_message_of_any_length_is_kept_short() {
-        let error = Error::from_status("test", "x", &Status::unknown("y".repeat(1 << 20)));
+        let error = CallError::from_status("test", "x", &Status::unknown("y".repeat(1 << 20)));
         assert!(error.to_string().len() < 2048);
     }
 }

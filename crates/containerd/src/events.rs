@@ -7,7 +7,7 @@ use prost::Message as _;
 use tonic::Streaming;
 
 use crate::client::{Service, within};
-use crate::{Client, Deadlines, Error, ErrorKind};
+use crate::{CallError, Client, Deadlines, ErrorKind};
 
 /// The record called so was created, updated or deleted. Which of these is not told: events of one name may
 /// overtake each other, so a reader asks for the record's present state whatever the event says.
@@ -48,7 +48,7 @@ impl Events {
     ///
     /// # Errors
     /// The call's own.
-    pub async fn images(&self) -> Result<ImageEvents, Error> {
+    pub async fn images(&self) -> Result<ImageEvents, CallError> {
         // containerd does not narrow a subscription by the namespace header; the filter does.
         let filters = vec![format!("namespace=={},topic~=\"^/images/\"", self.namespace)];
         let mut grpc = self.grpc.clone();
@@ -67,12 +67,14 @@ impl ImageEvents {
     ///
     /// # Cancel safety
     /// Dropping the future loses no event.
-    pub async fn next(&mut self) -> Result<ImageEvent, Error> {
+    pub async fn next(&mut self) -> Result<ImageEvent, CallError> {
         loop {
             let message = self.stream.message().await;
             let envelope = message
-                .map_err(|status| Error::from_status(OPERATION, "/images/", &status))?
-                .ok_or_else(|| Error::local(OPERATION, "/images/", ErrorKind::Unavailable, "the stream ended"))?;
+                .map_err(|status| CallError::from_status(OPERATION, "/images/", &status))?
+                .ok_or_else(|| {
+                    CallError::local(OPERATION, "/images/", ErrorKind::Unavailable, "the stream ended")
+                })?;
             if envelope.namespace != self.namespace || !envelope.topic.starts_with("/images/") {
                 continue;
             }
@@ -82,7 +84,7 @@ impl ImageEvents {
                 Ok(event) if !event.name.is_empty() => return Ok(ImageEvent { name: event.name }),
                 _ => {
                     let what = format!("an event of topic {} without a readable name", envelope.topic);
-                    return Err(Error::local(OPERATION, "/images/", ErrorKind::Other, what));
+                    return Err(CallError::local(OPERATION, "/images/", ErrorKind::Other, what));
                 }
             }
         }

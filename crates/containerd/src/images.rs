@@ -9,7 +9,7 @@ use prost_types::FieldMask;
 use refparse::Digest;
 
 use crate::client::{MESSAGE_BYTES_MAX, Service, within};
-use crate::{Client, Deadlines, Error, ErrorKind};
+use crate::{CallError, Client, Deadlines, ErrorKind};
 
 /// One record of the image store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Images {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none.
-    pub async fn get(&self, name: &str) -> Result<ImageRecord, Error> {
+    pub async fn get(&self, name: &str) -> Result<ImageRecord, CallError> {
         const OPERATION: &str = "get image";
         let request = pb::GetImageRequest { name: name.to_owned() };
         let answer = within(self.deadlines.metadata, OPERATION, name, self.grpc.clone().get(request)).await?;
@@ -53,7 +53,7 @@ impl Images {
     ///
     /// # Errors
     /// The call's own.
-    pub async fn list(&self) -> Result<Vec<ImageRecord>, Error> {
+    pub async fn list(&self) -> Result<Vec<ImageRecord>, CallError> {
         const OPERATION: &str = "list images";
         let request = pb::ListImagesRequest { filters: Vec::new() };
         let answer = within(self.deadlines.metadata, OPERATION, "", self.grpc.clone().list(request)).await?;
@@ -73,7 +73,7 @@ impl Images {
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyExists`] where there is one of that name.
-    pub async fn create(&self, record: &ImageRecord) -> Result<(), Error> {
+    pub async fn create(&self, record: &ImageRecord) -> Result<(), CallError> {
         let request = pb::CreateImageRequest { image: Some(to_wire(record)), source_date_epoch: None };
         let mut grpc = self.grpc.clone();
         let call = grpc.create(request);
@@ -84,7 +84,7 @@ impl Images {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such record.
-    pub async fn update(&self, record: &ImageRecord) -> Result<(), Error> {
+    pub async fn update(&self, record: &ImageRecord) -> Result<(), CallError> {
         let mut paths = vec!["target".to_owned()];
         paths.extend(record.labels.keys().map(|key| format!("labels.{key}")));
         let request = pb::UpdateImageRequest {
@@ -105,7 +105,7 @@ impl Images {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such record; where the target differs, `NotFound` or
     /// [`ErrorKind::FailedPrecondition`], depending on containerd's version.
-    pub async fn delete(&self, name: &str, target: Option<&Descriptor>, sync: bool) -> Result<(), Error> {
+    pub async fn delete(&self, name: &str, target: Option<&Descriptor>, sync: bool) -> Result<(), CallError> {
         let target = target.map(descriptor_to_wire);
         let request = pb::DeleteImageRequest { name: name.to_owned(), sync, target };
         let limit = if sync { self.deadlines.collect } else { self.deadlines.metadata };
@@ -133,8 +133,12 @@ fn to_wire(record: &ImageRecord) -> pb::Image {
     }
 }
 
-fn from_wire(operation: &'static str, name: &str, image: Option<pb::Image>) -> Result<ImageRecord, Error> {
-    let malformed = |what: String| Error::local(operation, name, ErrorKind::Other, what);
+fn from_wire(
+    operation: &'static str,
+    name: &str,
+    image: Option<pb::Image>,
+) -> Result<ImageRecord, CallError> {
+    let malformed = |what: String| CallError::local(operation, name, ErrorKind::Other, what);
     let image = image.ok_or_else(|| malformed("the answer has no image".into()))?;
     let target = image.target.ok_or_else(|| malformed("the record has no target".into()))?;
     let digest =

@@ -6,7 +6,7 @@ use containerd_client::services::v1 as pb;
 use containerd_client::services::v1::introspection_client::IntrospectionClient;
 
 use crate::client::{Service, within};
-use crate::{Client, Deadlines, Error, ErrorKind};
+use crate::{CallError, Client, Deadlines, ErrorKind};
 
 /// A snapshotter as it is loaded in containerd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Introspection {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where containerd has none of that name, or could not start it: the message says why.
-    pub async fn snapshotter(&self, name: &str) -> Result<SnapshotterPlugin, Error> {
+    pub async fn snapshotter(&self, name: &str) -> Result<SnapshotterPlugin, CallError> {
         const OPERATION: &str = "find snapshotter";
         let filters = vec!["type==io.containerd.snapshotter.v1".to_owned()];
         let mut grpc = self.grpc.clone();
@@ -44,7 +44,7 @@ impl Introspection {
             let error = plugin.init_err.map(|e| e.message);
             if plugin.id == name {
                 return match error {
-                    Some(message) => Err(Error::local(OPERATION, name, ErrorKind::NotFound, message)),
+                    Some(message) => Err(CallError::local(OPERATION, name, ErrorKind::NotFound, message)),
                     None => Ok(SnapshotterPlugin {
                         root: plugin.exports.get("root").map(PathBuf::from),
                         can_rebase: plugin.capabilities.iter().any(|c| c == "rebase"),
@@ -57,6 +57,6 @@ impl Introspection {
         }
         usable.sort();
         let message = format!("containerd has no such snapshotter; it has {}", usable.join(", "));
-        Err(Error::local(OPERATION, name, ErrorKind::NotFound, message))
+        Err(CallError::local(OPERATION, name, ErrorKind::NotFound, message))
     }
 }

@@ -9,7 +9,7 @@ use refparse::Digest;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::client::{Service, within};
-use crate::{Client, Deadlines, Error, ErrorKind, labels};
+use crate::{CallError, Client, Deadlines, ErrorKind, labels};
 
 /// A lease's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,11 +26,11 @@ impl LeaseId {
         MetadataValue::try_from(self.0.as_str()).unwrap_or_else(|_| MetadataValue::from_static("invalid"))
     }
 
-    fn parse(operation: &'static str, id: String) -> Result<LeaseId, Error> {
+    fn parse(operation: &'static str, id: String) -> Result<LeaseId, CallError> {
         if !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()) {
             return Ok(LeaseId(id));
         }
-        Err(Error::local(operation, &id.escape_debug().to_string(), ErrorKind::Other, "not a lease id"))
+        Err(CallError::local(operation, &id.escape_debug().to_string(), ErrorKind::Other, "not a lease id"))
     }
 }
 
@@ -64,7 +64,7 @@ impl Leases {
         id: &str,
         expires: SystemTime,
         mut labels: BTreeMap<String, String>,
-    ) -> Result<LeaseId, Error> {
+    ) -> Result<LeaseId, CallError> {
         const OPERATION: &str = "create lease";
         let id = LeaseId::parse(OPERATION, id.to_owned())?;
         labels.insert(labels::GC_EXPIRE.to_owned(), prost_types::Timestamp::from(expires).to_string());
@@ -78,7 +78,7 @@ impl Leases {
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyExists`] where there is one of that name.
-    pub async fn create_expired(&self, id: &str) -> Result<LeaseId, Error> {
+    pub async fn create_expired(&self, id: &str) -> Result<LeaseId, CallError> {
         self.create(id, SystemTime::UNIX_EPOCH, BTreeMap::new()).await
     }
 
@@ -86,7 +86,7 @@ impl Leases {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none.
-    pub async fn delete(&self, id: &LeaseId, sync: bool) -> Result<(), Error> {
+    pub async fn delete(&self, id: &LeaseId, sync: bool) -> Result<(), CallError> {
         let request = pb::DeleteRequest { id: id.0.clone(), sync };
         let limit = if sync { self.deadlines.collect } else { self.deadlines.metadata };
         within(limit, "delete lease", id.as_str(), self.grpc.clone().delete(request)).await.map(drop)
@@ -96,7 +96,7 @@ impl Leases {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such lease.
-    pub async fn blobs(&self, id: &LeaseId) -> Result<Vec<Digest>, Error> {
+    pub async fn blobs(&self, id: &LeaseId) -> Result<Vec<Digest>, CallError> {
         let mut grpc = self.grpc.clone();
         let call = grpc.list_resources(pb::ListResourcesRequest { id: id.0.clone() });
         let answer = within(self.deadlines.metadata, "list lease", id.as_str(), call).await?;
@@ -114,7 +114,7 @@ impl Leases {
     ///
     /// # Errors
     /// The call's own.
-    pub async fn list(&self) -> Result<Vec<LeaseInfo>, Error> {
+    pub async fn list(&self) -> Result<Vec<LeaseInfo>, CallError> {
         const OPERATION: &str = "list leases";
         let mut grpc = self.grpc.clone();
         let call = grpc.list(pb::ListRequest { filters: Vec::new() });

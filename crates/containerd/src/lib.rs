@@ -47,7 +47,7 @@ pub use containerd_client::types::Mount;
 pub use content::{Content, ContentInfo, IngestStatus};
 pub use cri::{Cri, CriImage};
 pub use diff::Diff;
-pub use error::{Error, ErrorKind};
+pub use error::{CallError, ErrorKind};
 pub use events::{Events, ImageEvent, ImageEvents};
 pub use images::{ImageRecord, Images};
 pub use ingest::{Ingest, IngestStart};

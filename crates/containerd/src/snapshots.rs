@@ -8,7 +8,7 @@ use crate::client::{MESSAGE_BYTES_MAX, Service, within};
 use crate::content::next;
 use crate::pb::snapshots as pb;
 use crate::pb::snapshots::snapshots_client::SnapshotsClient;
-use crate::{Client, Deadlines, Error, ErrorKind};
+use crate::{CallError, Client, Deadlines, ErrorKind};
 
 /// What a snapshot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Snapshots {
         key: &str,
         parent: &str,
         labels: &BTreeMap<String, String>,
-    ) -> Result<Prepared, Error> {
+    ) -> Result<Prepared, CallError> {
         let request = pb::PrepareSnapshotRequest {
             snapshotter: self.snapshotter.clone(),
             key: key.to_owned(),
@@ -96,7 +96,12 @@ impl Snapshots {
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyExists`] where `name` is taken: the active snapshot stays and is the caller's to remove.
-    pub async fn commit(&self, name: &str, key: &str, labels: &BTreeMap<String, String>) -> Result<(), Error> {
+    pub async fn commit(
+        &self,
+        name: &str,
+        key: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(), CallError> {
         let request = pb::CommitSnapshotRequest {
             snapshotter: self.snapshotter.clone(),
             name: name.to_owned(),
@@ -113,8 +118,9 @@ impl Snapshots {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none; [`ErrorKind::FailedPrecondition`] where it has children.
-    pub async fn remove(&self, key: &str) -> Result<(), Error> {
-        let request = pb::RemoveSnapshotRequest { snapshotter: self.snapshotter.clone(), key: key.to_owned() };
+    pub async fn remove(&self, key: &str) -> Result<(), CallError> {
+        let request =
+            pb::RemoveSnapshotRequest { snapshotter: self.snapshotter.clone(), key: key.to_owned() };
         let mut grpc = self.grpc.clone();
         let call = grpc.remove(request);
         within(self.deadlines.metadata, "remove snapshot", key, call).await.map(drop)
@@ -124,7 +130,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none.
-    pub async fn stat(&self, key: &str) -> Result<SnapshotInfo, Error> {
+    pub async fn stat(&self, key: &str) -> Result<SnapshotInfo, CallError> {
         const OPERATION: &str = "stat snapshot";
         let request = pb::StatSnapshotRequest { snapshotter: self.snapshotter.clone(), key: key.to_owned() };
         let mut grpc = self.grpc.clone();
@@ -133,17 +139,16 @@ impl Snapshots {
         answer
             .info
             .and_then(snapshot_info)
-            .ok_or_else(|| Error::local(OPERATION, key, ErrorKind::Other, "the answer has no info"))
+            .ok_or_else(|| CallError::local(OPERATION, key, ErrorKind::Other, "the answer has no info"))
     }
 
     /// Every snapshot, in the order of names.
     ///
     /// # Errors
     /// The call's own; [`ErrorKind::Other`] for a snapshotter that containerd does not have.
-    pub async fn list(&self) -> Result<Vec<SnapshotInfo>, Error> {
+    pub async fn list(&self) -> Result<Vec<SnapshotInfo>, CallError> {
         const OPERATION: &str = "list snapshots";
-        let request =
-            pb::ListSnapshotsRequest { snapshotter: self.snapshotter.clone(), filters: Vec::new() };
+        let request = pb::ListSnapshotsRequest { snapshotter: self.snapshotter.clone(), filters: Vec::new() };
         let mut grpc = self.grpc.clone();
         let call = grpc.list(request);
         let mut stream = within(self.deadlines.metadata, OPERATION, &self.snapshotter, call).await?;
@@ -159,7 +164,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none.
-    pub async fn usage(&self, key: &str) -> Result<SnapshotUsage, Error> {
+    pub async fn usage(&self, key: &str) -> Result<SnapshotUsage, CallError> {
         let request = pb::UsageRequest { snapshotter: self.snapshotter.clone(), key: key.to_owned() };
         let mut grpc = self.grpc.clone();
         let call = grpc.usage(request);
@@ -178,5 +183,10 @@ fn snapshot_info(info: pb::Info) -> Option<SnapshotInfo> {
         pb::Kind::Committed => SnapshotKind::Committed,
         pb::Kind::Unknown => return None,
     };
-    Some(SnapshotInfo { name: info.name, parent: info.parent, kind, labels: info.labels.into_iter().collect() })
+    Some(SnapshotInfo {
+        name: info.name,
+        parent: info.parent,
+        kind,
+        labels: info.labels.into_iter().collect(),
+    })
 }

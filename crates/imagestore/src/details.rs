@@ -1,9 +1,10 @@
 //! What the documents under a record's target say of the image, for this host's platform.
 
 use bytes::Bytes;
-use containerd::{Content, Error, ErrorKind};
+use containerd::{Content, ErrorKind};
 use oci::{
-    ChainId, DOCUMENT_BYTES_MAX, Descriptor, Document, ImageConfig, ImageId, Manifest, PlatformMatcher, chain_ids,
+    ChainId, DOCUMENT_BYTES_MAX, Descriptor, Document, ImageConfig, ImageId, Manifest, PlatformMatcher,
+    chain_ids,
 };
 use refparse::Digest;
 
@@ -99,11 +100,7 @@ fn parse(descriptor: &Descriptor, bytes: &[u8]) -> Result<Document, StoreError> 
 pub(crate) fn is_of_the_record(error: &StoreError) -> bool {
     match error {
         StoreError::Document { .. } => true,
-        StoreError::Containerd(error) => is_mismatch(error),
+        StoreError::Containerd(error) => error.kind() == ErrorKind::Mismatch,
         _ => false,
     }
-}
-
-fn is_mismatch(error: &Error) -> bool {
-    error.kind() == ErrorKind::Mismatch
 }

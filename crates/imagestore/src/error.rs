@@ -11,8 +11,8 @@ pub enum StoreError {
     #[error("images are not known yet: {0}")]
     NotReady(String),
     /// A call to containerd failed.
-    #[error("image store")]
-    Containerd(#[from] containerd::Error),
+    #[error(transparent)]
+    Containerd(#[from] containerd::CallError),
     /// A record was deleted and created by others faster than it could be written.
     #[error("image record `{name}` kept changing under {attempts} attempts to write it")]
     Contended {
@@ -46,7 +46,9 @@ pub enum LookupError {
     #[error("the image is empty: give a reference, an image id or the beginning of one")]
     Empty,
     /// A prefix of several image ids.
-    #[error("`{prefix}` is the beginning of {count} image ids, among them {first} and {second}: give more of it")]
+    #[error(
+        "`{prefix}` is the beginning of {count} image ids, among them {first} and {second}: give more of it"
+    )]
     Ambiguous {
         /// The prefix as given.
         prefix: String,

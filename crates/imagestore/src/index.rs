@@ -213,7 +213,7 @@ pub(crate) mod tests {
     fn a_moved_tag_leaves_the_old_image_untagged() {
         let index = Index::default()
             .with("docker.io/library/a:1", Some(entry(1, 1, false)))
-            .with(&Digest::from_sha256([1; 32]).to_string(), Some(entry(1, 1, false)))
+            .with(Digest::from_sha256([1; 32]).as_str(), Some(entry(1, 1, false)))
             .with("docker.io/library/a:1", Some(entry(2, 2, false)));
         let tags: Vec<_> = index.images().map(|image| image.repo_tags.clone()).collect();
         assert_eq!(tags, [vec![], vec!["docker.io/library/a:1".to_owned()]]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use containerd::{Error, ImageEvents};
+use containerd::ImageEvents;
 
 use crate::{ImageStore, Readiness, StoreError};
 
@@ -22,14 +22,18 @@ impl ImageStore {
             let broken = match self.build().await {
                 Ok(mut events) => {
                     self.shared.readiness.send_replace(Readiness::Ready);
-                    tracing::info!(images = self.index().images().count(), "image index built from containerd");
+                    tracing::info!(
+                        images = self.index().images().count(),
+                        "image index built from containerd"
+                    );
                     wait = RETRY_MIN;
                     self.follow(&mut events).await
                 }
                 Err(error) => error,
             };
             let reason = chain(&broken);
-            let repeated = matches!(&*self.shared.readiness.borrow(), Readiness::Connecting(was) if *was == reason);
+            let repeated =
+                matches!(&*self.shared.readiness.borrow(), Readiness::Connecting(was) if *was == reason);
             if !repeated {
                 tracing::warn!(error = %reason, "containerd is not followed; trying again until it is");
             }
@@ -73,11 +77,7 @@ fn chain(error: &StoreError) -> String {
     let mut line = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        line = match cause.downcast_ref::<Error>() {
-            // The store's own words add nothing to a call that failed.
-            Some(call) => call.to_string(),
-            None => format!("{line}: {cause}"),
-        };
+        line = format!("{line}: {cause}");
         source = cause.source();
     }
     line

@@ -60,7 +60,8 @@ impl ImageStore {
                 // The target goes along: containerd 2.0 and later compare it in the transaction of the deletion.
                 match images.delete(name, Some(&entry.target), sync).await {
                     Ok(()) => collected = sync,
-                    Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition) => {}
+                    Err(error)
+                        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition) => {}
                     Err(error) => return Err(error.into()),
                 }
             }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use containerd::{Error, SnapshotInfo, SnapshotKind, SnapshotUsage, Snapshots};
+use containerd::{CallError, SnapshotInfo, SnapshotKind, SnapshotUsage, Snapshots};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -85,7 +85,7 @@ async fn measure(
     snapshots: &Snapshots,
     listed: &[SnapshotInfo],
     known: &BTreeMap<String, SnapshotUsage>,
-) -> Result<BTreeMap<String, SnapshotUsage>, Error> {
+) -> Result<BTreeMap<String, SnapshotUsage>, CallError> {
     let each = listed.iter().map(|info| async move {
         if let Some(usage) = known.get(&info.name) {
             return Ok(Some((info.name.clone(), *usage)));

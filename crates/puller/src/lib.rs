@@ -1,1 +1,27 @@
-//! puller
+//! One pull of an image, from a reference to records in containerd.
+//!
+//! ```text
+//! join an identical pull, or lead one
+//!   resolve   registry: which index or manifest the reference is right now, for these credentials
+//!   lease     containerd spares all that follows
+//!   fetch     documents and layers, verified as they stream, into the content store
+//!   unpack    each layer onto the snapshot of the one below, by containerd's differ
+//!   commit    image records: id, digest, tag
+//!   show      wait until containerd's own CRI plugin has the image
+//! ```
+//!
+//! Whatever ends a pull (an error, its last caller going away) deletes the lease, and with it everything that no
+//! record holds. No gRPC server types, no configuration: [`Puller`] is given what it needs.
+
+mod documents;
+mod error;
+mod fetch;
+mod gc_labels;
+mod in_flight;
+mod layers;
+mod pull;
+mod puller;
+mod visible;
+
+pub use error::{Origin, PullError};
+pub use puller::{Pulled, Puller, PullerConfig};

@@ -1,0 +1,141 @@
+//! Why a pull ended without an image.
+
+use std::time::Duration;
+
+use refparse::Reference;
+
+/// A pull that failed. Transient faults of the registry were retried already, so nothing here is worth an immediate
+/// retry of the whole pull.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The registry does not say what the reference is.
+    #[error(transparent)]
+    Resolve(#[from] registry::ResolveError),
+    /// A document or layer could not be had from the registry.
+    #[error("pull {what}")]
+    Fetch {
+        /// What the blob is: `index`, `manifest`, `config`, `layer`.
+        what: &'static str,
+        /// The registry's reason.
+        #[source]
+        source: registry::FetchError,
+    },
+    /// The registry sent other bytes than it had announced.
+    #[error("verify {what}")]
+    Verify {
+        /// What the blob is.
+        what: &'static str,
+        /// How the bytes differ.
+        #[source]
+        source: layer::VerifyError,
+    },
+    /// A document that is no image document.
+    #[error("read {what} `{digest}`")]
+    Document {
+        /// What the document should be.
+        what: &'static str,
+        /// Its digest.
+        digest: String,
+        /// What is wrong with it.
+        #[source]
+        source: oci::DocumentError,
+    },
+    /// The index has nothing that this node runs.
+    #[error("`{reference}` has no image for {platform}")]
+    NoPlatform {
+        /// What was to be pulled.
+        reference: Reference,
+        /// The node's platform.
+        platform: String,
+    },
+    /// Indexes that name indexes that name indexes.
+    #[error("`{reference}` nests more than {max} indexes")]
+    TooDeep {
+        /// What was to be pulled.
+        reference: Reference,
+        /// How many are followed.
+        max: usize,
+    },
+    /// A layer that containerd cannot unpack.
+    #[error("layer `{digest}` has the media type `{media_type}`, which cannot be unpacked here")]
+    LayerMediaType {
+        /// Digest of the layer.
+        digest: String,
+        /// Its media type.
+        media_type: String,
+    },
+    /// The uncompressed bytes of a layer are not those that the config names.
+    #[error("layer `{layer}` unpacks to `{actual}`, but the image config says `{expected}`")]
+    DiffId {
+        /// Digest of the layer.
+        layer: String,
+        /// Diff id in the config.
+        expected: String,
+        /// Digest of the bytes.
+        actual: String,
+    },
+    /// A call to containerd failed.
+    #[error(transparent)]
+    Containerd(#[from] containerd::CallError),
+    /// Lease, records or index.
+    #[error(transparent)]
+    Store(#[from] imagestore::StoreError),
+    /// A snapshot vanished or appeared each time it was to be made.
+    #[error("snapshot `{chain_id}` kept changing under {attempts} attempts to make it")]
+    SnapshotContended {
+        /// Name of the snapshot.
+        chain_id: String,
+        /// How often it was tried.
+        attempts: usize,
+    },
+    /// Another client of containerd began to write the blob and makes no progress.
+    #[error("blob `{digest}` is being written by another client of containerd, without progress for {} s", .waited.as_secs())]
+    IngestStalled {
+        /// Digest of the blob.
+        digest: String,
+        /// How long there was no progress.
+        waited: Duration,
+    },
+    /// containerd's own CRI plugin does not show the image, so a container could not start from it.
+    #[error("containerd's CRI plugin does not show image `{image_id}` {} s after its records were written", .waited.as_secs())]
+    NotVisible {
+        /// The image id.
+        image_id: String,
+        /// How long was waited.
+        waited: Duration,
+        /// What the plugin said last, where it was an error.
+        #[source]
+        last: Option<containerd::CallError>,
+    },
+}
+
+/// Who is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The registry, or the way to it.
+    Registry,
+    /// containerd.
+    Containerd,
+    /// What was asked for cannot be had here.
+    Image,
+}
+
+impl PullError {
+    /// Who is at fault.
+    pub fn origin(&self) -> Origin {
+        match self {
+            PullError::Resolve(_) | PullError::Fetch { .. } | PullError::Verify { .. } => Origin::Registry,
+            PullError::Document { .. }
+            | PullError::NoPlatform { .. }
+            | PullError::TooDeep { .. }
+            | PullError::LayerMediaType { .. }
+            | PullError::DiffId { .. } => Origin::Image,
+            PullError::Containerd(_)
+            | PullError::Store(_)
+            | PullError::SnapshotContended { .. }
+            | PullError::IngestStalled { .. }
+            | PullError::NotVisible { .. } => Origin::Containerd,
+        }
+    }
+}

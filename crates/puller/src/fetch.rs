@@ -1,0 +1,124 @@
+//! One blob from the registry into the content store, verified as it streams.
+
+use std::time::Duration;
+
+use containerd::{Client, Content, ErrorKind, Ingest, IngestStart};
+use layer::Verifier;
+use oci::Descriptor;
+use registry::Session;
+use tokio::time::Instant;
+
+use crate::PullError;
+use crate::gc_labels::Labels;
+
+/// How long another client of containerd may hold a blob's ingest without a new byte.
+const FOREIGN_STALL_MAX: Duration = Duration::from_secs(300);
+/// First and longest pause between two looks at it.
+const FOREIGN_POLL_MIN: Duration = Duration::from_millis(20);
+const FOREIGN_POLL_MAX: Duration = Duration::from_secs(1);
+
+/// The name under which a blob is written. containerd's own pull uses the same, so that the two wait for each other
+/// instead of fetching a blob twice.
+pub(crate) fn ingest_ref(what: &str, descriptor: &Descriptor) -> String {
+    format!("{what}-{}", descriptor.digest)
+}
+
+/// Begins to write a blob; `None` where it is in the content store, and now under the lease. Waits while another
+/// client writes it.
+pub(crate) async fn open(
+    client: &Client,
+    what: &'static str,
+    descriptor: &Descriptor,
+) -> Result<Option<Ingest>, PullError> {
+    let content = client.content();
+    let ingest_ref = ingest_ref(what, descriptor);
+    let mut pause = FOREIGN_POLL_MIN;
+    let mut progress = (0u64, Instant::now());
+    loop {
+        match content.ingest(&ingest_ref, descriptor).await {
+            Ok(IngestStart::Exists) => return Ok(None),
+            Ok(IngestStart::Open(ingest)) => return Ok(Some(*ingest)),
+            Err(error) if error.kind() == ErrorKind::Locked => {}
+            Err(error) => return Err(error.into()),
+        }
+        let offset = offset_of(&content, &ingest_ref).await?;
+        if offset != progress.0 {
+            progress = (offset, Instant::now());
+        }
+        let waited = progress.1.elapsed();
+        if waited >= FOREIGN_STALL_MAX {
+            return Err(PullError::IngestStalled { digest: descriptor.digest.to_string(), waited });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(FOREIGN_POLL_MAX);
+    }
+}
+
+async fn offset_of(content: &Content, ingest_ref: &str) -> Result<u64, PullError> {
+    let ingests = content.ingests().await?;
+    Ok(ingests.iter().find(|ingest| ingest.ingest_ref == ingest_ref).map_or(0, |ingest| ingest.offset))
+}
+
+/// Brings a layer into the content store, unless it is there.
+///
+/// # Errors
+/// [`PullError::Fetch`], [`PullError::Verify`]; [`PullError::Containerd`] where the store does not take it. The
+/// unfinished ingest is dropped.
+///
+/// # Cancel safety
+/// The unfinished ingest goes with the lease.
+pub(crate) async fn layer(
+    client: &Client,
+    session: &Session,
+    descriptor: &Descriptor,
+    labels: &Labels,
+) -> Result<(), PullError> {
+    const WHAT: &str = "layer";
+    let Some(ingest) = open(client, WHAT, descriptor).await? else { return Ok(()) };
+    let streamed = stream(session, descriptor, ingest, labels).await;
+    if streamed.is_err() {
+        // The lease's deletion would take it too; this also unlocks it for a pull that waits.
+        if let Err(error) = client.content().abort(&ingest_ref(WHAT, descriptor)).await {
+            tracing::debug!(%error, "ingest not aborted");
+        }
+    }
+    streamed
+}
+
+async fn stream(
+    session: &Session,
+    descriptor: &Descriptor,
+    mut ingest: Ingest,
+    labels: &Labels,
+) -> Result<(), PullError> {
+    const WHAT: &str = "layer";
+    let failed = |source| PullError::Fetch { what: WHAT, source };
+    let mut verifier = Verifier::new(descriptor.digest.clone(), descriptor.size);
+    let mut blob = session.blob(descriptor, 0).await.map_err(failed)?;
+    while let Some(bytes) = blob.chunk().await.map_err(failed)? {
+        verifier.update(&bytes).map_err(|source| PullError::Verify { what: WHAT, source })?;
+        ingest.write(bytes).await?;
+    }
+    verifier.finish().map_err(|source| PullError::Verify { what: WHAT, source })?;
+    ingest.commit(labels).await?;
+    Ok(())
+}
+
+/// Writes a document that is in memory into the content store, with `labels`; where it is there, sets them.
+pub(crate) async fn document(
+    client: &Client,
+    what: &'static str,
+    descriptor: &Descriptor,
+    bytes: bytes::Bytes,
+    labels: &Labels,
+) -> Result<(), PullError> {
+    let content = client.content();
+    match open(client, what, descriptor).await? {
+        Some(mut ingest) => {
+            ingest.write(bytes).await?;
+            ingest.commit(labels).await?;
+        }
+        None => content.set_labels(&descriptor.digest, labels).await?,
+    }
+    Ok(())
+}
