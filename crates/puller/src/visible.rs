@@ -26,7 +26,7 @@ pub(crate) async fn wait(cri: &Cri, image_id: &ImageId) -> Result<(), PullError>
     let begun = Instant::now();
     let mut pause = POLL_MIN;
     loop {
-        let last: Option<Error> = match cri.image(image_id.as_str()).await {
+        let last: Option<CallError> = match cri.image(image_id.as_str()).await {
             Ok(Some(image)) if image.id == image_id.as_str() => return Ok(()),
             Ok(_) => None,
             Err(error) => Some(error),
