@@ -72,8 +72,9 @@ impl Credentials {
 
     /// What to show to `host` (`host[:port]`, or a URL of it); `None` means to come as anonymous.
     ///
-    /// Case does not matter, nor does a default port that is spelled out (443, and 80 of an `http://` URL), and
-    /// `docker.io`, `index.docker.io` and `registry-1.docker.io` are one. A text that names no host gets nothing.
+    /// Case does not matter, nor does a default port that is spelled out (443 of https, 80 of http, either where there is
+    /// no scheme), and `docker.io`, `index.docker.io` and `registry-1.docker.io` are one. A text that names no host gets
+    /// nothing.
     pub fn for_host(&self, host: &str) -> Option<&Credential> {
         self.bound.get(&Host::parse(host).ok()?)
     }

@@ -123,10 +123,9 @@ impl DockerConfig {
         let named = key::best(&self.file.cred_helpers, &host, path).map(|(_, helper)| helper.as_str());
         let helper = named.unwrap_or(&self.file.creds_store);
         if !helper.is_empty() {
-            return match HelperRequest::for_host(helper, host) {
-                Ok(request) => Ok(Lookup::Helper(request)),
-                Err(fault) => Err(DockerConfigError::Helper { registry: registry.to_owned(), fault }),
-            };
+            return HelperRequest::for_host(helper, host.clone())
+                .map(Lookup::Helper)
+                .map_err(|fault| DockerConfigError::Helper { registry: host.to_string(), fault });
         }
         let Some((key, entry)) = key::best(&self.file.auths, &host, path) else { return Ok(Lookup::None) };
         match entry.as_ref().map_or(Ok(None), |Object(entry)| entry.credential()) {

@@ -34,8 +34,8 @@ pub enum HostFault {
 impl Host {
     /// Reads `host`, `host:port`, or a URL of which the host and port are taken.
     ///
-    /// `:443` is dropped unless the scheme is `http`, and `:80` where it is: a reference without port and a server
-    /// address that spells the default out are the same place.
+    /// The scheme's default port is dropped, and both of them where there is no scheme: a reference does not say how its
+    /// registry is reached, and the URL that a client makes of `registry:80` or `registry:443` does not say the port.
     pub(crate) fn parse(text: &str) -> Result<Host, HostFault> {
         let (scheme, rest) = split_scheme(text);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -49,7 +49,7 @@ impl Host {
             }
             _ => return Err(HostFault::Port),
         };
-        let port = port.filter(|&port| port != default_port(scheme));
+        let port = port.filter(|port| !default_ports(scheme).contains(port));
         if port.is_none() && DOCKER_HUB.contains(&name.as_str()) {
             return Ok(Host { name: DOCKER_HUB[0].to_owned(), port });
         }
@@ -89,9 +89,13 @@ fn split_scheme(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The port that a URL of this scheme has when it names none. Without a scheme a registry is an https one.
-fn default_port(scheme: Option<&str>) -> u16 {
-    if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")) { 80 } else { 443 }
+/// The ports that say nothing beside this scheme.
+fn default_ports(scheme: Option<&str>) -> &'static [u16] {
+    match scheme {
+        Some(scheme) if scheme.eq_ignore_ascii_case("http") => &[80],
+        Some(_) => &[443],
+        None => &[80, 443],
+    }
 }
 
 /// The host name in canonical form, and the text after the colon (empty where there is none).
