@@ -138,7 +138,7 @@ impl Containerd {
             std::fs::create_dir(containerd.path(sub))?;
         }
         let runc = Tools::get().program(version.release(), "runc")?;
-        std::fs::write(containerd.config_path(), config(containerd.folder.path(), &runc))?;
+        std::fs::write(containerd.config_path(), Self::config_text(containerd.folder.path(), &runc))?;
         Ok(containerd)
     }
 
@@ -171,11 +171,12 @@ impl Drop for Containerd {
     }
 }
 
-/// The configuration, in the form that 1.6 and 1.7 read and 2.x still converts.
-fn config(folder: &Path, runc: &Path) -> String {
-    let (folder, runc) = (folder.display(), runc.display());
-    format!(
-        r#"version = 2
+impl Containerd {
+    /// The configuration, in the form that 1.6 and 1.7 read and 2.x still converts.
+    pub(crate) fn config_text(folder: &Path, runc: &Path) -> String {
+        let (folder, runc) = (folder.display(), runc.display());
+        format!(
+            r#"version = 2
 root = "{folder}/root"
 state = "{folder}/state"
 # Each of these would reach outside the folder or needs what the machine may not have.
@@ -214,5 +215,6 @@ disabled_plugins = [
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         BinaryName = "{runc}"
 "#
-    )
+        )
+    }
 }

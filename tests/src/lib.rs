@@ -9,9 +9,11 @@ mod containerd;
 mod cri;
 mod ctr;
 mod daemon;
+mod docker;
 mod error;
 mod image;
 mod node;
+mod node_image;
 mod pki;
 mod pod;
 mod process;
@@ -29,12 +31,14 @@ mod wait;
 pub use containerd::{Containerd, SANDBOX_IMAGE};
 pub use cri::{Cri, image_spec};
 pub use daemon::{Daemon, DaemonConfig};
+pub use docker::Docker;
 pub use error::assert_status;
 pub use image::{
     Blob, Compression, Image, ImageBuilder, Index, LayerBuilder, SIX_LAYERS_OUTPUT, busybox_layer, incompressible,
     six_layers, small,
 };
 pub use node::Node;
+pub use node_image::{SHARED, node_root, write_sandbox_image};
 pub use pki::Authority;
 pub use pod::{Pod, run_to_end};
 pub use process::Process;

@@ -1,6 +1,6 @@
 //! Pods on containerd's own CRI plugin: the proof that an image we pulled can be started.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -42,7 +42,16 @@ impl Pod {
     /// # Errors
     /// Where containerd cannot.
     pub async fn start(containerd: &Containerd, name: &str) -> anyhow::Result<Self> {
-        let logs = containerd.folder().join(format!("logs-{name}"));
+        let folder = containerd.folder();
+        Self::start_with(containerd.cri().await?, name, folder, &folder.to_string_lossy()).await
+    }
+
+    /// Starts the sandbox over `cri`, for a containerd that sees our `folder` as `seen_as`.
+    ///
+    /// # Errors
+    /// Where containerd cannot.
+    pub async fn start_with(mut cri: Cri, name: &str, folder: &Path, seen_as: &str) -> anyhow::Result<Self> {
+        let logs = folder.join(format!("logs-{name}"));
         std::fs::create_dir_all(&logs)?;
         let node = NamespaceMode::Node as i32;
         let namespaces = NamespaceOption { network: node, ipc: node, ..NamespaceOption::default() };
@@ -56,11 +65,10 @@ impl Pod {
         };
         let config = PodSandboxConfig {
             metadata: Some(metadata),
-            log_directory: logs.to_string_lossy().into_owned(),
+            log_directory: format!("{seen_as}/logs-{name}"),
             linux: Some(linux),
             ..Default::default()
         };
-        let mut cri = containerd.cri().await?;
         let request = RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: String::new() };
         let answer = cri.runtime.run_pod_sandbox(request).await.context("cannot run the pod sandbox")?;
         Ok(Self { cri, id: answer.into_inner().pod_sandbox_id, config, logs })

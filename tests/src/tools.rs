@@ -55,11 +55,20 @@ impl Tools {
     /// # Errors
     /// As [`Tools::program`].
     pub fn command(&self, release: &str, program: &str) -> anyhow::Result<Command> {
-        let mut command = Command::new(self.program(release, program)?);
+        let mut command = self.command_at(&self.program(release, program)?)?;
         let base = self.program_folders(BASE);
         let folders = self.program_folders(release).into_iter().chain(base).map(OsString::from);
         let system = env::var_os("PATH").into_iter();
         command.env("PATH", folders.chain(system).collect::<Vec<_>>().join(&OsString::from(":")));
+        Ok(command)
+    }
+
+    /// A command for the program at `path`, which finds the shared libraries of the tools.
+    ///
+    /// # Errors
+    /// Where there are none.
+    pub(crate) fn command_at(&self, path: &Path) -> anyhow::Result<Command> {
+        let mut command = Command::new(path);
         command.env("LD_LIBRARY_PATH", self.libraries()?);
         Ok(command)
     }

@@ -59,6 +59,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut command = cargo()?;
         command.args(["test", "--locked", "--package", "tests", "--test", "e2e"]);
         command.envs(prepared.variables());
+        // testcontainers reads it; the harness starts a dockerd of its own there and never uses the machine's.
+        let docker = std::env::temp_dir().join(format!("cri-imaged-docker-{}.sock", std::process::id()));
+        command.env("DOCKER_HOST", format!("unix://{}", docker.display()));
+        // A test's error says where it comes from; a backtrace of the async runtime only buries it.
+        command.env("RUST_BACKTRACE", "0");
         command.arg("--");
         command.args(&arguments.filter);
         command.args(arguments.nocapture.then_some("--nocapture"));

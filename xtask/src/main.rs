@@ -12,6 +12,8 @@ mod step;
 mod tidy;
 mod tools;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Developer tasks of cri-imaged.
@@ -36,7 +38,18 @@ enum Task {
     Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
+#[expect(clippy::print_stderr, reason = "how a command line reports its failure")]
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Ci(arguments) => ci::run(&arguments),
         Task::E2e(arguments) => e2e::run(&arguments),

@@ -35,7 +35,7 @@ const RELEASES: [Release; 3] = [
             "libdevmapper1.02.1",
         ],
     },
-    Release { name: "trixie", packages: &["containerd"] },
+    Release { name: "trixie", packages: &["containerd", "docker.io"] },
     Release { name: "sid", packages: &["containerd"] },
 ];
 

@@ -77,7 +77,7 @@ pub fn six_layers() -> anyhow::Result<Image> {
         .file("data/opaque/below", 0o644, b"must not be seen\n")?;
     let links = LayerBuilder::new()
         .file("data/first", 0o644, b"linked\n")?
-        .hard_link("data/second", "data/first")?
+        .hard_link("data/second", 0o644, "data/first")?
         .symlink("data/symbolic", "first")?;
     let hiding = LayerBuilder::new()
         .file("data/replaced", 0o644, b"new\n")?

@@ -84,16 +84,16 @@ impl LayerBuilder {
     /// # Errors
     /// As [`LayerBuilder::folder`].
     pub fn symlink(mut self, path: &str, to: &str) -> anyhow::Result<Self> {
-        self.link(EntryType::Symlink, path, to)?;
+        self.link(EntryType::Symlink, 0o777, path, to)?;
         Ok(self)
     }
 
-    /// A hard link to an earlier entry, of this layer or one below.
+    /// A hard link to an earlier entry, of this layer or one below; the file takes its mode.
     ///
     /// # Errors
     /// As [`LayerBuilder::folder`].
-    pub fn hard_link(mut self, path: &str, to: &str) -> anyhow::Result<Self> {
-        self.link(EntryType::Link, path, to)?;
+    pub fn hard_link(mut self, path: &str, mode: u32, to: &str) -> anyhow::Result<Self> {
+        self.link(EntryType::Link, mode, path, to)?;
         Ok(self)
     }
 
@@ -124,8 +124,8 @@ impl LayerBuilder {
         Ok(self.archive.append_data(&mut header, path, bytes)?)
     }
 
-    fn link(&mut self, kind: EntryType, path: &str, to: &str) -> anyhow::Result<()> {
-        Ok(self.archive.append_link(&mut header(kind, 0o777), path, to)?)
+    fn link(&mut self, kind: EntryType, mode: u32, path: &str, to: &str) -> anyhow::Result<()> {
+        Ok(self.archive.append_link(&mut header(kind, mode), path, to)?)
     }
 }
 

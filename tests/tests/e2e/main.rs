@@ -8,11 +8,13 @@
 //! | `remove.rs` | what we remove is gone there, and what it used is freed |
 //! | `behind_our_back.rs` | what `ctr` changes is right in our list within a second |
 //! | `crash.rs` | SIGKILL in mid-pull leaves nothing, and the next pull works |
+//! | `in_a_container.rs` | the same node in a container, run by testcontainers |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
 mod behind_our_back;
 mod crash;
 mod errors;
+mod in_a_container;
 mod pull;
 mod remove;
 
@@ -61,4 +63,10 @@ for_each_version! {
         unsupported_media_type,
         wrong_digest_from_the_registry,
         containerd_away;
+}
+
+/// One line only: what differs from the tests above is the container, not the containerd.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_in_a_container_pulls_and_runs() -> anyhow::Result<()> {
+    in_a_container::node_in_a_container_pulls_and_runs(tests::Version::V1_7).await
 }
