@@ -1,17 +1,15 @@
 //! Percent-encoding into URL queries and form bodies, which agree: everything outside of RFC 3986's unreserved characters
 //! is escaped, so a space is `%20`, which both read, and never `+`, which only forms do.
 
-/// Appends `name=value` to `target`, after an `&` unless it is the first of its query.
-pub(crate) fn push_parameter(target: &mut String, is_first: bool, name: &str, value: &str) {
-    if !is_first {
-        target.push('&');
-    }
+/// Appends `name=value` to `target`, after the separator.
+pub(crate) fn push_parameter(target: &mut String, separator: &str, name: &str, value: &str) {
+    target.push_str(separator);
     push_encoded(target, name);
     target.push('=');
     push_encoded(target, value);
 }
 
-/// The bytes that [`push_parameter`] may append at most, for sizing a string that holds a secret.
+/// The bytes that [`push_parameter`] may append at most, with a separator of one byte; for sizing a string that holds a secret.
 pub(crate) fn parameter_bytes_max(name: &str, value: &str) -> usize {
     2 + 3 * (name.len() + value.len())
 }

@@ -9,7 +9,8 @@ use crate::host::{Host, HostFault};
 pub(crate) struct Realm {
     pub(crate) url: String,
     pub(crate) is_https: bool,
-    pub(crate) has_query: bool,
+    /// What must stand between the URL and a parameter that is added to its query.
+    pub(crate) separator: &'static str,
 }
 
 /// Why a realm is no URL of a token server.
@@ -54,7 +55,12 @@ impl Realm {
             url.push('/');
         }
         push_tail(&mut url, tail);
-        Ok(Realm { url, is_https, has_query: tail.contains('?') })
+        let separator = match tail.split_once('?') {
+            None => "?",
+            Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+            Some(_) => "&",
+        };
+        Ok(Realm { url, is_https, separator })
     }
 }
 

@@ -149,12 +149,10 @@ fn get(
     parameters.extend(options.offline.then_some(("offline_token", "true")));
 
     let mut url = realm.url;
-    if !realm.has_query {
-        url.push('?');
-    }
+    let mut separator = realm.separator;
     for (name, value) in parameters {
-        let is_first = url.ends_with(['?', '&']);
-        push_parameter(&mut url, is_first, name, value);
+        push_parameter(&mut url, separator, name, value);
+        separator = "&";
     }
     TokenRequest {
         method: TokenMethod::Get,
@@ -181,9 +179,10 @@ fn post(
     let bytes_max = parameters.iter().map(|(name, value)| parameter_bytes_max(name, value)).sum();
     // Sized up front: a string that grows leaves its former content behind in freed memory.
     let mut form = String::with_capacity(bytes_max);
+    let mut separator = "";
     for (name, value) in parameters {
-        let is_first = form.is_empty();
-        push_parameter(&mut form, is_first, name, value);
+        push_parameter(&mut form, separator, name, value);
+        separator = "&";
     }
     TokenRequest {
         method: TokenMethod::Post,

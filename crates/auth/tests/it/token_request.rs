@@ -188,6 +188,14 @@ fn the_realms_own_query_is_kept() {
         Get https://auth.example/token?a=b&client_id=client
     "#]],
     );
+    check(
+        &challenge_of("https://auth.example/token?a=?"),
+        None,
+        &OPTIONS,
+        expect![[r#"
+        Get https://auth.example/token?a=?&client_id=client
+    "#]],
+    );
     let token = Credential::IdentityToken(Secret::from("refresh"));
     check(
         &challenge_of("https://auth.example/token?tenant=a#fragment"),
@@ -407,6 +415,9 @@ proptest! {
         if let Ok(request) = TokenRequest::new(&challenge_of(&realm), [], None, &OPTIONS) {
             let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte);
             prop_assert!(request.url.bytes().all(is_allowed), "{}", request.url);
+            let realm = request.url.strip_suffix("client_id=client").expect("the parameter at the end");
+            let (_, query) = realm.split_once('?').expect("a query");
+            prop_assert!(query.is_empty() || query.ends_with('&'), "{}", request.url);
             // Reading the result again changes nothing but to add the parameters once more.
             let again = TokenRequest::new(&challenge_of(&request.url), [], None, &OPTIONS).expect("a URL now");
             prop_assert_eq!(again.url, format!("{}&client_id=client", request.url));
