@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Containerd, Cri, Process, Tools, until};
+use crate::{Containerd, Cri, Process, tools, until};
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -24,8 +24,7 @@ impl DaemonConfig {
         let certs_d = self.certs_d.display();
         format!(
             "socket = \"{socket}\"\n[containerd]\naddress = \"{address}\"\nnamespace = \"k8s.io\"\n\
-             snapshotter = \"overlayfs\"\n[registry]\nconfig_path = \"{certs_d}\"\n\
-             [metrics]\naddress = \"127.0.0.1:0\"\n"
+             snapshotter = \"overlayfs\"\n[registry]\nconfig_path = \"{certs_d}\"\n"
         )
     }
 }
@@ -64,7 +63,7 @@ impl Daemon {
     pub fn spawn(folder: &Path, config: &DaemonConfig) -> anyhow::Result<Self> {
         let path = folder.join("cri-imaged.toml");
         std::fs::write(&path, config.text())?;
-        let mut command = tokio::process::Command::new(Tools::get().daemon());
+        let mut command = tokio::process::Command::new(tools::daemon());
         command.args(["serve", "--config"]).arg(&path);
         let process = Process::start("cri-imaged", command, &folder.join("cri-imaged.log"))?;
         Ok(Self { process, socket: config.socket.clone() })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{Containerd, SANDBOX_IMAGE, Tools, Version};
+use crate::{Containerd, SANDBOX_IMAGE, Tools, Version, tools as programs};
 
 /// Where the container finds the folder that it shares with the test: sockets, `certs.d`, the sandbox image.
 pub const SHARED: &str = "/shared";
@@ -27,7 +27,7 @@ pub async fn node_root(version: Version) -> anyhow::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut libraries = BTreeSet::new();
     let programs = ["containerd", "containerd-shim-runc-v2", "ctr", "runc"];
-    let mut sources = vec![("cri-imaged", tools.daemon().to_owned())];
+    let mut sources = vec![("cri-imaged", programs::daemon())];
     for name in programs {
         sources.push((name, tools.program(version.release(), name)?));
     }
@@ -50,7 +50,7 @@ pub async fn node_root(version: Version) -> anyhow::Result<Vec<u8>> {
     ensure!(config.contains("/var/lib/containerd"), "the configuration's first lines have changed");
     let daemon = format!(
         "socket = \"{SHARED}/cri-imaged.sock\"\n[containerd]\naddress = \"{SHARED}/containerd.sock\"\n\
-         [registry]\nconfig_path = \"{SHARED}/certs.d\"\n[metrics]\naddress = \"127.0.0.1:0\"\n"
+         [registry]\nconfig_path = \"{SHARED}/certs.d\"\n"
     );
     for (path, mode, text) in [
         ("start", 0o755, START),

@@ -15,29 +15,16 @@ const BASE: &str = "bookworm";
 #[derive(Debug)]
 pub struct Tools {
     releases: PathBuf,
-    daemon: PathBuf,
 }
 
 impl Tools {
-    /// The tools that `cargo xtask e2e` names in the environment.
+    /// The tools that xtask names in the environment.
     ///
     /// # Panics
     /// Without them: a test that passed because it had nothing to run would be worse than none.
     pub fn get() -> &'static Self {
         static TOOLS: OnceLock<Tools> = OnceLock::new();
-        TOOLS.get_or_init(|| {
-            let path = |name: &str| {
-                env::var_os(name).map(PathBuf::from).unwrap_or_else(|| {
-                    panic!("`{name}` is not set: the end-to-end tests are run by `cargo xtask e2e`, which prepares them")
-                })
-            };
-            Tools { releases: path("CRI_IMAGED_E2E_TOOLS"), daemon: path("CRI_IMAGED_E2E_DAEMON") }
-        })
-    }
-
-    /// The daemon under test.
-    pub fn daemon(&self) -> &Path {
-        &self.daemon
+        TOOLS.get_or_init(|| Tools { releases: from_environment("CRI_IMAGED_E2E_TOOLS") })
     }
 
     /// The path of `program` in `release`, else in the base release.
@@ -94,4 +81,18 @@ impl Tools {
     fn program_folders(&self, release: &str) -> Vec<PathBuf> {
         ["usr/sbin", "usr/bin", "bin", "sbin"].map(|folder| self.releases.join(release).join(folder)).into()
     }
+}
+
+/// The daemon under test.
+///
+/// # Panics
+/// As [`Tools::get`].
+pub(crate) fn daemon() -> PathBuf {
+    from_environment("CRI_IMAGED_E2E_DAEMON")
+}
+
+fn from_environment(name: &str) -> PathBuf {
+    env::var_os(name).map(PathBuf::from).unwrap_or_else(|| {
+        panic!("`{name}` is not set: the end-to-end tests are run by `cargo xtask e2e`, which prepares what they need")
+    })
 }
