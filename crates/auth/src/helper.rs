@@ -138,11 +138,8 @@ impl HelperRequest {
         }
         let answer: Answer = json::object(stdout)
             .map_err(|JsonFault { line, column }| HelperError::Json { program: program(), line, column })?;
-        let credential = if answer.username == IDENTITY_TOKEN_USER && !answer.secret.is_empty() {
-            Some(Credential::IdentityToken(answer.secret))
-        } else {
-            Credential::from_pair(answer.username, answer.secret)
-        };
+        let username = if answer.username == IDENTITY_TOKEN_USER { String::new() } else { answer.username };
+        let credential = Credential::from_pair(username, answer.secret);
         Ok(Credentials::bound_to(self.host.clone(), credential))
     }
 }

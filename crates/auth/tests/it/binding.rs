@@ -49,6 +49,7 @@ fn ports_and_addresses_compare_by_meaning() {
         ("localhost:80", "https://localhost:80", false),
         ("localhost:443", "http://localhost:443", false),
         ("localhost:", "localhost", true),
+        ("index.docker.io:5000", "docker.io:5000", false),
         ("[::1]:5000", "[0:0:0:0:0:0:0:1]:5000", true),
         ("[::1]:443", "[::1]", true),
         ("[::1]", "[::2]", false),

@@ -66,6 +66,7 @@ fn an_answer_has_user_and_secret() {
 fn no_credentials_are_anonymous() {
     check(false, "credentials not found in native keychain\n", expect!["anonymous"]);
     check(false, " Credentials not found", expect!["anonymous"]);
+    check(true, r#"{"Username":"<token>","Secret":""}"#, expect!["anonymous"]);
     check(true, r#"{"Username":"","Secret":""}"#, expect!["anonymous"]);
     check(true, r#"{"Username":null,"Secret":null}"#, expect!["anonymous"]);
 }
@@ -113,12 +114,12 @@ proptest! {
     }
 
     #[test]
-    fn any_strings_in_an_answer_are_read(username in "(?s).{0,12}", secret in "(?s).{0,12}") {
+    fn any_strings_in_an_answer_are_read(username in "(?s).{0,12}|<token>", secret in "(?s).{0,12}|") {
         let answer = serde_json::json!({ "ServerURL": "quay.io", "Username": username, "Secret": secret }).to_string();
         let credentials = request().answer(true, answer.as_bytes()).expect("of the right shape");
         let expected = match (username.as_str(), secret.as_str()) {
-            ("", "") => "anonymous".to_owned(),
-            ("" | "<token>", secret) if !secret.is_empty() => format!("identity token {secret:?}"),
+            ("" | "<token>", "") => "anonymous".to_owned(),
+            ("" | "<token>", secret) => format!("identity token {secret:?}"),
             (username, secret) => format!("basic {username:?} {secret:?}"),
         };
         prop_assert_eq!(shown(credentials.for_host("quay.io")), expected);
