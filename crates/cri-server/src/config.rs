@@ -1,0 +1,104 @@
+//! The daemon's configuration: typed, with defaults that fit a stock node.
+//!
+//! Owns what the keys mean and what they may be. The file and the flags that set them are read in the private modules
+//! below; every fault in either is collected, so that an operator mends all of them at once.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub use flags::Flags;
+pub use load::DEFAULT_FILE;
+pub use problem::{BadValue, ConfigErrors, Fault, Origin, Problem};
+
+mod document;
+mod flags;
+mod key;
+mod load;
+mod nearest;
+mod problem;
+mod value;
+
+/// A configuration file with every key, its meaning and its default: what `cri-imaged config default` prints.
+pub const DEFAULT_TOML: &str = include_str!("config/default.toml");
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The socket that is served. Absolute, at most 107 bytes; default `/run/cri-imaged/cri-imaged.sock`.
+    pub socket: PathBuf,
+    /// The containerd that keeps the images.
+    pub containerd: ContainerdConfig,
+    /// Where images come from.
+    pub registry: RegistryConfig,
+    /// What is told about the daemon.
+    pub metrics: MetricsConfig,
+}
+
+/// The containerd that keeps the images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerdConfig {
+    /// Its socket. Absolute, at most 107 bytes; default `/run/containerd/containerd.sock`.
+    pub address: PathBuf,
+    /// The containerd namespace of all records. 1 to 76 bytes; default `k8s.io`, which is the CRI plugin's.
+    pub namespace: String,
+    /// The snapshotter of all images. 1 to 76 bytes; default `overlayfs`.
+    pub snapshotter: String,
+    /// Whom to ask whether the CRI plugin sees an image; default [`CriAddress::SameAsContainerd`].
+    pub cri: CriAddress,
+}
+
+impl ContainerdConfig {
+    /// The socket of containerd's CRI plugin; `None` where it shall not be asked.
+    pub fn cri_address(&self) -> Option<&Path> {
+        match &self.cri {
+            CriAddress::SameAsContainerd => Some(&self.address),
+            CriAddress::Socket(path) => Some(path),
+            CriAddress::Off => None,
+        }
+    }
+}
+
+/// The key `containerd.cri_address`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CriAddress {
+    /// Left out: the plugin listens where containerd does, as it does unless someone cut them apart.
+    SameAsContainerd,
+    /// A socket of its own. Absolute, at most 107 bytes.
+    Socket(PathBuf),
+    /// `""`: pulls do not wait for the plugin.
+    Off,
+}
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryConfig {
+    /// Directories of `<registry>/hosts.toml`, in order of precedence. Absolute; default containerd's own,
+    /// `/etc/containerd/certs.d` and `/etc/docker/certs.d`.
+    pub config_path: Vec<PathBuf>,
+}
+
+/// What is told about the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Where metrics and health are served, a loopback address; default `None`, nowhere, because a port that nobody
+    /// asked for can clash with another daemon's.
+    pub address: Option<SocketAddr>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            socket: "/run/cri-imaged/cri-imaged.sock".into(),
+            containerd: ContainerdConfig {
+                address: "/run/containerd/containerd.sock".into(),
+                namespace: "k8s.io".into(),
+                snapshotter: "overlayfs".into(),
+                cri: CriAddress::SameAsContainerd,
+            },
+            registry: RegistryConfig {
+                config_path: vec!["/etc/containerd/certs.d".into(), "/etc/docker/certs.d".into()],
+            },
+            metrics: MetricsConfig { address: None },
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Turns the text of a value into what it means, or says why it cannot.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::BadValue;
+
+/// Room in `sockaddr_un.sun_path` (unix(7)) without the closing NUL.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// containerd's own bound on identifiers, namespaces and snapshotter names included (pkg/identifiers of v2.3.4).
+const IDENTIFIER_BYTES_MAX: usize = 76;
+
+pub(super) fn socket_path(text: &str) -> Result<PathBuf, BadValue> {
+    // As endpoints are written everywhere else around a kubelet.
+    let path = absolute_path(text.strip_prefix("unix://").unwrap_or(text))?;
+    if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        return Err(BadValue::TooLong { bytes_max: SOCKET_PATH_BYTES_MAX });
+    }
+    Ok(path)
+}
+
+/// Paths with `:` between them; empty text is no path.
+pub(super) fn path_list(text: &str) -> Result<Vec<PathBuf>, BadValue> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(':').map(absolute_path).collect()
+}
+
+/// An identifier as containerd accepts it: letters and digits with single separators between them.
+pub(super) fn identifier(text: &str) -> Result<String, BadValue> {
+    if text.len() > IDENTIFIER_BYTES_MAX {
+        return Err(BadValue::TooLong { bytes_max: IDENTIFIER_BYTES_MAX });
+    }
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if text.split(['-', '_', '.']).all(is_word) { Ok(text.to_owned()) } else { Err(BadValue::NotIdentifier) }
+}
+
+/// An address that only this machine reaches; empty text is none.
+pub(super) fn loopback_address(text: &str) -> Result<Option<SocketAddr>, BadValue> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address: SocketAddr = text.parse().map_err(|_| BadValue::NotSocketAddress)?;
+    if address.ip().is_loopback() { Ok(Some(address)) } else { Err(BadValue::NotLoopback) }
+}
+
+fn absolute_path(text: &str) -> Result<PathBuf, BadValue> {
+    if !text.starts_with('/') {
+        return Err(BadValue::NotAbsolute);
+    }
+    if text.contains('\0') {
+        return Err(BadValue::Nul);
+    }
+    Ok(text.into())
+}

@@ -1,0 +1,214 @@
+//! Every fault of a configuration at once, each with its place.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use cri_server::{Config, CriAddress, DEFAULT_TOML, Flags};
+use expect_test::{Expect, expect};
+
+/// What reading `text` says: the configuration, or all that is wrong.
+#[track_caller]
+fn check(text: &str, expect: Expect) {
+    let said = match Config::parse(text, Path::new("node.toml")) {
+        Ok(config) => format!("{config:#?}\n"),
+        Err(errors) => format!("{errors}\n"),
+    };
+    expect.assert_eq(&said);
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_line() {
+    check(
+        r#"soket = "/run/a.sock"
+snapshotter = "native"
+socket = "run/a.sock"
+
+[containerd]
+adress = "/run/containerd.sock"
+address = 7
+namespace = "k8s..io"
+cri_address = true
+
+[registri]
+config_path = "/a"
+
+[registry]
+config_path = "/a:b"
+
+[metrics]
+address = "0.0.0.0:9091"
+port = 9091
+"#,
+        expect![[r#"
+            node.toml:1: unknown key `soket`, did you mean `socket`?
+            node.toml:2: unknown key `snapshotter`, did you mean `containerd.snapshotter`?
+            node.toml:3: `socket` cannot be `run/a.sock`: must be an absolute path
+            node.toml:6: unknown key `containerd.adress`, did you mean `containerd.address`?
+            node.toml:7: `containerd.address` must be a string, not integer
+            node.toml:8: `containerd.namespace` cannot be `k8s..io`: must be letters and digits with single `-`, `_` or `.` between them
+            node.toml:9: `containerd.cri_address` must be a string, not boolean
+            node.toml:11: unknown table `registri`, did you mean `registry`?
+            node.toml:15: `registry.config_path` cannot be `/a:b`: must be an absolute path
+            node.toml:18: `metrics.address` cannot be `0.0.0.0:9091`: must be a loopback address
+            node.toml:19: unknown key `metrics.port`
+        "#]],
+    );
+}
+
+#[test]
+fn syntax_errors_stand_beside_the_other_faults() {
+    check(
+        r#"socket = /run/a.sock
+[containerd]
+adress = "x"
+namespace = "k8s.io
+[metrics]
+address = "localhost:1"
+address = "127.0.0.1:1"
+"#,
+        expect![[r#"
+            node.toml:1: not valid TOML: string values must be quoted, expected literal string
+            node.toml:3: unknown key `containerd.adress`, did you mean `containerd.address`?
+            node.toml:4: not valid TOML: invalid basic string, expected `"`
+            node.toml:6: `metrics.address` cannot be `localhost:1`: must be an IP address and a port, as in `127.0.0.1:9091`
+            node.toml:7: not valid TOML: duplicate key
+        "#]],
+    );
+}
+
+#[test]
+fn a_table_that_is_none() {
+    check("containerd = '/run/containerd.sock'", expect![[r#"
+        node.toml:1: `containerd` must be a table, not string
+    "#]]);
+}
+
+#[test]
+fn all_keys_set() {
+    check(
+        r#"
+socket = "unix:///run/i.sock"
+[containerd]
+address = "/run/c.sock"
+namespace = "moby"
+snapshotter = "native"
+cri_address = "/run/cri.sock"
+[registry]
+config_path = "/etc/a:/etc/b"
+[metrics]
+address = "[::1]:9091"
+"#,
+        expect![[r#"
+            Config {
+                socket: "/run/i.sock",
+                containerd: ContainerdConfig {
+                    address: "/run/c.sock",
+                    namespace: "moby",
+                    snapshotter: "native",
+                    cri: Socket(
+                        "/run/cri.sock",
+                    ),
+                },
+                registry: RegistryConfig {
+                    config_path: [
+                        "/etc/a",
+                        "/etc/b",
+                    ],
+                },
+                metrics: MetricsConfig {
+                    address: Some(
+                        [::1]:9091,
+                    ),
+                },
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn bounds_of_paths_and_names() {
+    let long_path = format!("/{}", "a".repeat(107));
+    let long_name = "a".repeat(77);
+    let error = Config::parse(
+        &format!("socket = '{long_path}'\n[containerd]\nnamespace = '{long_name}'\nsnapshotter = ''"),
+        Path::new("node.toml"),
+    )
+    .expect_err("all three are out of bounds");
+    let said: Vec<String> = error
+        .problems()
+        .iter()
+        .map(|problem| problem.to_string().replace(&long_path, "/a..").replace(&long_name, "a.."))
+        .collect();
+    expect![[r#"
+        [
+            "node.toml:1: `socket` cannot be `/a..`: must be at most 107 bytes long",
+            "node.toml:3: `containerd.namespace` cannot be `a..`: must be at most 76 bytes long",
+            "node.toml:4: `containerd.snapshotter` cannot be ``: must be letters and digits with single `-`, `_` or `.` between them",
+        ]
+    "#]].assert_debug_eq(&said);
+    let longest = format!("socket = '/{}'\n[containerd]\nnamespace = '{}'", "a".repeat(106), "a".repeat(76));
+    Config::parse(&longest, Path::new("node.toml")).expect("the bounds themselves are allowed");
+}
+
+#[test]
+fn the_default_file_is_the_default_and_names_every_key() {
+    assert_eq!(Config::parse(DEFAULT_TOML, Path::new("default.toml")).expect("valid"), Config::default());
+    // The one key whose default is another key's value stands there as a comment.
+    let commented = DEFAULT_TOML.replace("# cri_address", "cri_address");
+    let config = Config::parse(&commented, Path::new("default.toml")).expect("valid");
+    assert_eq!(config.containerd.cri, CriAddress::Socket(Config::default().containerd.address));
+    // A key that is given twice is an error of the parser, so a file that names a key says so when it is named again.
+    let flags: BTreeSet<&str> =
+        DEFAULT_TOML.lines().filter_map(|line| line.strip_prefix("# Flag: ")).collect();
+    let keys = commented.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count();
+    assert_eq!(flags.len(), keys);
+}
+
+#[test]
+fn cri_address_follows_containerd_unless_set() {
+    let cri = |text: &str| {
+        let config = Config::parse(text, Path::new("node.toml")).expect("valid");
+        config.containerd.cri_address().map(|path| path.display().to_string())
+    };
+    assert_eq!(cri(""), Some("/run/containerd/containerd.sock".into()));
+    assert_eq!(cri("[containerd]\naddress = '/run/k3s.sock'"), Some("/run/k3s.sock".into()));
+    assert_eq!(
+        cri("[containerd]\naddress = '/run/k3s.sock'\ncri_address = '/run/b.sock'"),
+        Some("/run/b.sock".into())
+    );
+    assert_eq!(cri("[containerd]\ncri_address = ''"), None);
+}
+
+#[test]
+fn flags_win_over_the_file_and_are_checked_with_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("config.toml");
+    fs::write(&file, "socket = '/run/file.sock'\n[containerd]\nsnapshotter = 'file'").expect("written");
+    let flags =
+        Flags { config: Some(file.clone()), socket: Some("/run/flag.sock".into()), ..Flags::default() };
+    let config = Config::load(&flags).expect("valid");
+    assert_eq!(config.socket, Path::new("/run/flag.sock"));
+    assert_eq!(config.containerd.snapshotter, "file");
+
+    fs::write(&file, "sock = 1").expect("written");
+    let flags = Flags { metrics_address: Some("9091".into()), ..flags };
+    let errors = Config::load(&flags).expect_err("two faults").to_string();
+    expect![[r#"
+        DIR/config.toml:1: unknown key `sock`, did you mean `socket`?
+        --metrics-address: `metrics.address` cannot be `9091`: must be an IP address and a port, as in `127.0.0.1:9091`"#]].assert_eq(&errors.replace(&*directory.path().to_string_lossy(), "DIR"));
+}
+
+#[test]
+fn a_named_file_must_be_there_and_be_of_some_size() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("config.toml");
+    let load = || {
+        let errors =
+            Config::load(&Flags { config: Some(file.clone()), ..Flags::default() }).expect_err("a fault");
+        errors.to_string().replace(&*directory.path().to_string_lossy(), "DIR")
+    };
+    expect!["DIR/config.toml: cannot read the configuration: No such file or directory (os error 2)"].assert_eq(&load());
+    fs::write(&file, "#".repeat((1 << 20) + 1)).expect("written");
+    expect!["DIR/config.toml: longer than 1048576 bytes"].assert_eq(&load());
+}
