@@ -45,7 +45,8 @@
 //!
 //! `auth` is what Go's non-strict standard base64 decodes: padding is required, line ends are skipped, loose bits after
 //! the last byte do not matter. The user name ends at the first colon, zero bytes around the password are cut off, and
-//! with nothing before the colon the password is an identity token. Nothing else is trimmed.
+//! with nothing before the colon the password is an identity token. Nothing else is trimmed. Other than in Go, what is
+//! not UTF-8 once decoded is refused.
 //!
 //! # Where credentials go
 //!
@@ -68,25 +69,6 @@
 //! A [`Secret`] has no `Display`, masks itself in `Debug`, and wipes its memory. Errors name a field, an entry or a
 //! position, never the content, and none keeps a foreign error that might. Everything read is bounded by a constant.
 
-mod auth_config;
-mod bounds;
-mod challenge;
-mod credential;
-mod credentials;
-mod docker_config;
-mod encode;
-mod helper;
-mod host;
-mod json;
-mod pair;
-mod realm;
-mod scope;
-mod scope_set;
-mod secret;
-mod token;
-mod token_key;
-mod token_request;
-
 pub use auth_config::{AuthConfig, CredentialsError};
 pub use bounds::{
     CHALLENGE_COUNT_MAX, CHALLENGE_HEADER_BYTES_MAX, CREDENTIAL_BYTES_MAX, DOCKER_CONFIG_BYTES_MAX,
@@ -105,3 +87,22 @@ pub use secret::Secret;
 pub use token::{Token, TokenError};
 pub use token_key::TokenKey;
 pub use token_request::{TokenMethod, TokenRequest, TokenRequestError, TokenRequestOptions};
+
+mod auth_config;
+mod bounds;
+mod challenge;
+mod credential;
+mod credentials;
+mod docker_config;
+mod encode;
+mod helper;
+mod host;
+mod json;
+mod pair;
+mod realm;
+mod scope;
+mod scope_set;
+mod secret;
+mod token;
+mod token_key;
+mod token_request;
