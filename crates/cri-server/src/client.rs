@@ -65,6 +65,12 @@ enum ClientError {
     Connect {
         socket: PathBuf,
         #[source]
+        source: io::Error,
+    },
+    #[error("no gRPC server answers at `{}`", socket.display())]
+    Handshake {
+        socket: PathBuf,
+        #[source]
         source: tonic::transport::Error,
     },
     #[error("cannot {what}: {}: {message}", name(*code))]
@@ -136,16 +142,26 @@ async fn ask(arguments: &ClientArgs, command: Command) -> Result<(), ClientError
 }
 
 async fn connect(socket: &Path) -> Result<ImageServiceClient<Channel>, ClientError> {
-    let path = socket.to_owned();
+    // Connected here, for tonic says an error of its connector twice over.
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|source| ClientError::Connect { socket: socket.to_owned(), source })?;
+    let (mut stream, path) = (Some(stream), socket.to_owned());
     let connector = tower::service_fn(move |_: Uri| {
-        let path = path.clone();
-        async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        let (stream, path) = (stream.take(), path.clone());
+        async move {
+            let stream = match stream {
+                Some(stream) => stream,
+                None => UnixStream::connect(path).await?,
+            };
+            Ok::<_, io::Error>(TokioIo::new(stream))
+        }
     });
     // The authority is `localhost` for every path: a path of odd characters would make one that servers refuse.
     let channel = Endpoint::from_static("http://localhost")
         .connect_with_connector(connector)
         .await
-        .map_err(|source| ClientError::Connect { socket: socket.to_owned(), source })?;
+        .map_err(|source| ClientError::Handshake { socket: socket.to_owned(), source })?;
     Ok(ImageServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

@@ -21,13 +21,21 @@ async fn check(served: &Served, arguments: &[&str], expect: Expect) {
 #[tokio::test]
 async fn images() {
     let served = Served::start().await;
-    check(&served, &["images"], expect![[r#"
+    check(
+        &served,
+        &["images"],
+        expect![[r#"
         exit Some(0)
         IMAGE                           ID                  SIZE
         a.example/b:1                   1f1f1f1f1f1f      4.3 MB
         docker.io/library/busybox:1.36  1f1f1f1f1f1f      4.3 MB
-    "#]]).await;
-    check(&served, &["images", "--output", "json"], expect![[r#"
+    "#]],
+    )
+    .await;
+    check(
+        &served,
+        &["images", "--output", "json"],
+        expect![[r#"
         exit Some(0)
         {
           "images": [
@@ -55,21 +63,31 @@ async fn images() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn status() {
     let served = Served::start().await;
-    check(&served, &["status", "a.example/b:1"], expect![[r#"
+    check(
+        &served,
+        &["status", "a.example/b:1"],
+        expect![[r#"
         exit Some(0)
         id:      sha256:1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f
         name:    a.example/b:1
         size:    4261550 bytes
         uid:     0
         pinned:  false
-    "#]]).await;
-    check(&served, &["status", "a.example/b:1", "--verbose", "-o", "json"], expect![[r#"
+    "#]],
+    )
+    .await;
+    check(
+        &served,
+        &["status", "a.example/b:1", "--verbose", "-o", "json"],
+        expect![[r#"
         exit Some(0)
         {
           "info": {
@@ -89,41 +107,68 @@ async fn status() {
             "username": ""
           }
         }
-    "#]]).await;
-    check(&served, &["status", "absent"], expect![[r#"
+    "#]],
+    )
+    .await;
+    check(
+        &served,
+        &["status", "absent"],
+        expect![[r#"
         exit Some(1)
         cri-imaged: no image `absent`
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn pull() {
     let served = Served::start().await;
     served.dummy.finish.notify_one();
-    check(&served, &["pull", "busybox"], expect![[r#"
+    check(
+        &served,
+        &["pull", "busybox"],
+        expect![[r#"
         exit Some(0)
         sha256:1f
-    "#]]).await;
+    "#]],
+    )
+    .await;
     served.dummy.finish.notify_one();
-    check(&served, &["pull", "busybox", "-o", "json"], expect![[r#"
+    check(
+        &served,
+        &["pull", "busybox", "-o", "json"],
+        expect![[r#"
         exit Some(0)
         {
           "imageRef": "sha256:1f"
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn remove() {
     let served = Served::start().await;
-    check(&served, &["rm", "a", "b"], expect![[r#"
+    check(
+        &served,
+        &["rm", "a", "b"],
+        expect![[r#"
         exit Some(0)
         removed a
         removed b
-    "#]]).await;
-    check(&served, &["rm", "a", ""], expect![[r#"
+    "#]],
+    )
+    .await;
+    check(
+        &served,
+        &["rm", "a", ""],
+        expect![[r#"
         exit Some(1)
         removed a
         cri-imaged: cannot remove ``: INVALID_ARGUMENT: no image is named
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }

@@ -79,9 +79,12 @@ address = "127.0.0.1:1"
 
 #[test]
 fn a_table_that_is_none() {
-    check("containerd = '/run/containerd.sock'", expect![[r#"
+    check(
+        "containerd = '/run/containerd.sock'",
+        expect![[r#"
         node.toml:1: `containerd` must be a table, not string
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -208,7 +211,8 @@ fn a_named_file_must_be_there_and_be_of_some_size() {
             Config::load(&Flags { config: Some(file.clone()), ..Flags::default() }).expect_err("a fault");
         errors.to_string().replace(&*directory.path().to_string_lossy(), "DIR")
     };
-    expect!["DIR/config.toml: cannot read the configuration: No such file or directory (os error 2)"].assert_eq(&load());
+    expect!["DIR/config.toml: cannot read the configuration: No such file or directory (os error 2)"]
+        .assert_eq(&load());
     fs::write(&file, "#".repeat((1 << 20) + 1)).expect("written");
     expect!["DIR/config.toml: longer than 1048576 bytes"].assert_eq(&load());
 }

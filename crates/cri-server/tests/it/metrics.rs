@@ -38,9 +38,10 @@ async fn pulls_are_counted_by_how_they_end() {
         # TYPE cri_imaged_pulls_in_flight gauge
         HTTP/1.1 200 OK
         cri_imaged_pulls_in_flight 1
-        cri_imaged_pulls_total{result="Cancelled"} 2
-        cri_imaged_pulls_total{result="Done"} 1
-        cri_imaged_pulls_total{result="Failed"} 1"##]].assert_eq(&lines.join("\n"));
+        cri_imaged_pulls_total{result="cancelled"} 2
+        cri_imaged_pulls_total{result="done"} 1
+        cri_imaged_pulls_total{result="failed"} 1"##]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[tokio::test]
@@ -49,7 +50,8 @@ async fn readiness_is_containerds_and_health_is_the_daemons() {
     expect![[r#"
         HTTP/1.1 503 Service Unavailable
         waiting: containerd is away
-    "#]].assert_eq(&get(&served, "/readyz").await);
+    "#]]
+    .assert_eq(&get(&served, "/readyz").await);
     assert_eq!(get(&served, "/healthz").await, "HTTP/1.1 200 OK\nok\n");
     served.readiness.send_replace(Readiness::Ready);
     assert_eq!(get(&served, "/readyz").await, "HTTP/1.1 200 OK\nready\n");

@@ -31,29 +31,44 @@ fn a_line_for_each_argument() {
 
 #[test]
 fn one_that_does_not_parse_is_reported_in_its_place() {
-    check(&["a/B", "a/b"], "", 1, expect![[r#"
+    check(
+        &["a/B", "a/b"],
+        "",
+        1,
+        expect![[r#"
         {"input":"a/B","ok":false,"error":"invalid reference `a/B` at byte 2: `B` is upper case, which a repository cannot have"}
         {"input":"a/b","ok":true,"registry":"docker.io","repository":"a/b","tag":"latest","canonical":"docker.io/a/b:latest","familiar":"a/b:latest"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_dash_reads_json_strings() {
-    check(&["-"], "\"busybox\"\n\"a/\\u0062\"\n", 0, expect![[r#"
+    check(
+        &["-"],
+        "\"busybox\"\n\"a/\\u0062\"\n",
+        0,
+        expect![[r#"
         {"input":"busybox","ok":true,"registry":"docker.io","repository":"library/busybox","tag":"latest","canonical":"docker.io/library/busybox:latest","familiar":"busybox:latest"}
         {"input":"a/b","ok":true,"registry":"docker.io","repository":"a/b","tag":"latest","canonical":"docker.io/a/b:latest","familiar":"a/b:latest"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn lines_without_a_json_string_are_reported_in_the_same_form() {
-    check(&["-", "a"], "busybox\n\n[\"a\"]\n\"ok\"", 1, expect![[r#"
+    check(
+        &["-", "a"],
+        "busybox\n\n[\"a\"]\n\"ok\"",
+        1,
+        expect![[r#"
         {"input":"busybox","ok":false,"error":"the line is not a JSON string: expected value at line 1 column 1"}
         {"input":"","ok":false,"error":"the line is not a JSON string: EOF while parsing a value at line 1 column 0"}
         {"input":"[\"a\"]","ok":false,"error":"the line is not a JSON string: invalid type: sequence, expected a string at line 1 column 0"}
         {"input":"ok","ok":true,"registry":"docker.io","repository":"library/ok","tag":"latest","canonical":"docker.io/library/ok:latest","familiar":"ok:latest"}
         {"input":"a","ok":true,"registry":"docker.io","repository":"library/a","tag":"latest","canonical":"docker.io/library/a:latest","familiar":"a:latest"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
