@@ -9,7 +9,7 @@ use rustix::mount::{MountFlags, mount};
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
-use crate::{Cri, Process, Tools, Version, image, reap, socket, until};
+use crate::{Cri, Process, Tools, Version, fixtures, layout, reap, socket, until};
 
 /// The sandbox image of every private containerd, imported before it is used: nothing can be pulled from outside here.
 pub const SANDBOX_IMAGE: &str = "localhost/pause:e2e";
@@ -121,7 +121,7 @@ impl Containerd {
     /// Where `ctr` fails or the CRI plugin does not notice.
     pub async fn import_sandbox_image(&self) -> anyhow::Result<()> {
         let archive = self.path("pause.tar");
-        image::pause()?.write_archive(SANDBOX_IMAGE, &archive)?;
+        layout::write_archive(&fixtures::pause()?, SANDBOX_IMAGE, &archive)?;
         self.ctr(&["images", "import", &archive.to_string_lossy()]).await?;
         let cri = self.cri().await?;
         until("the CRI plugin knows the sandbox image", Duration::from_secs(10), || {
@@ -147,7 +147,12 @@ impl Containerd {
         let answer = VersionClient::new(self.channel().await?).version(()).await?.into_inner();
         let version = answer.version;
         let is_expected = self.version.expected().iter().any(|prefix| version.starts_with(prefix));
-        ensure!(is_expected, "Debian {} has containerd {version}, not {:?}", self.version.release(), self.version);
+        ensure!(
+            is_expected,
+            "Debian {} has containerd {version}, not {:?}",
+            self.version.release(),
+            self.version
+        );
         Ok(self)
     }
 

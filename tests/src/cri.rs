@@ -98,7 +98,11 @@ impl Cri {
     ///
     /// # Errors
     /// The service's status.
-    pub async fn status_verbose(&mut self, image: &str, verbose: bool) -> Result<ImageStatusResponse, Status> {
+    pub async fn status_verbose(
+        &mut self,
+        image: &str,
+        verbose: bool,
+    ) -> Result<ImageStatusResponse, Status> {
         let request = ImageStatusRequest { image: Some(image_spec(image)), verbose };
         Ok(self.images.image_status(request).await?.into_inner())
     }
@@ -124,9 +128,12 @@ impl Cri {
     /// Whether the runtime service has finished its start.
     pub async fn runtime_is_ready(&mut self) -> bool {
         let status = self.runtime.status(StatusRequest { verbose: false }).await;
-        let conditions = status.ok().and_then(|answer| answer.into_inner().status).map(|status| status.conditions);
+        let conditions =
+            status.ok().and_then(|answer| answer.into_inner().status).map(|status| status.conditions);
         // `NetworkReady` stays false: there is no CNI, and pods share the host's network.
-        conditions.is_some_and(|all| all.iter().any(|condition| condition.r#type == "RuntimeReady" && condition.status))
+        conditions.is_some_and(|all| {
+            all.iter().any(|condition| condition.r#type == "RuntimeReady" && condition.status)
+        })
     }
 }
 

@@ -43,7 +43,12 @@ impl Docker {
         command.arg("--host").arg(format!("unix://{}", path("docker.sock").display()));
         command.arg("--data-root").arg(path("data")).arg("--exec-root").arg(path("exec"));
         command.arg("--pidfile").arg(path("docker.pid"));
-        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--exec-opt=native.cgroupdriver=cgroupfs"]);
+        command.args([
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--exec-opt=native.cgroupdriver=cgroupfs",
+        ]);
         command.env("DOCKER_TMPDIR", path("tmp"));
         let mut process = Process::start("dockerd", command, &path("dockerd.log"))?;
         let socket = path("docker.sock");

@@ -28,11 +28,8 @@ impl Node {
     /// # Errors
     /// Where it does not come up.
     pub async fn beside(containerd: Containerd) -> anyhow::Result<Self> {
-        let daemon = match std::env::var_os("CRI_IMAGED_E2E_REFERENCE") {
-            Some(_) => None,
-            None => Some(Daemon::start(&containerd).await?),
-        };
-        Ok(Self { daemon, containerd })
+        let daemon = Daemon::start(&containerd).await?;
+        Ok(Self { daemon: Some(daemon), containerd })
     }
 
     /// The containerd.
@@ -56,12 +53,9 @@ impl Node {
     /// A client of the daemon's image service.
     ///
     /// # Errors
-    /// Where it does not answer.
+    /// Where it does not run or answer.
     pub async fn images(&self) -> anyhow::Result<Cri> {
-        match &self.daemon {
-            Some(daemon) => daemon.cri().await,
-            None => self.containerd.cri().await,
-        }
+        self.daemon.as_ref().context("the daemon does not run")?.cri().await
     }
 
     /// Kills the daemon with SIGKILL, without a word.

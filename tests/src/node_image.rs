@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{Containerd, SANDBOX_IMAGE, Tools, Version, tools as programs};
+use crate::{Containerd, SANDBOX_IMAGE, Tools, Version, fixtures, layout, tools as programs};
 
 /// Where the container finds the folder that it shares with the test: sockets, `certs.d`, the sandbox image.
 pub const SHARED: &str = "/shared";
@@ -80,7 +80,7 @@ pub async fn node_root(version: Version) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// Where the file cannot be written.
 pub fn write_sandbox_image(shared: &Path) -> anyhow::Result<()> {
-    crate::image::pause()?.write_archive(SANDBOX_IMAGE, &shared.join("pause.tar"))
+    layout::write_archive(&fixtures::pause()?, SANDBOX_IMAGE, &shared.join("pause.tar"))
 }
 
 fn append(archive: &mut tar::Builder<Vec<u8>>, source: &Path, place: &str) -> anyhow::Result<()> {

@@ -55,7 +55,8 @@ impl Pod {
         std::fs::create_dir_all(&logs)?;
         let node = NamespaceMode::Node as i32;
         let namespaces = NamespaceOption { network: node, ipc: node, ..NamespaceOption::default() };
-        let security = LinuxSandboxSecurityContext { namespace_options: Some(namespaces), ..Default::default() };
+        let security =
+            LinuxSandboxSecurityContext { namespace_options: Some(namespaces), ..Default::default() };
         let linux = LinuxPodSandboxConfig { security_context: Some(security), ..Default::default() };
         let metadata = PodSandboxMetadata {
             name: name.to_owned(),
@@ -91,7 +92,8 @@ impl Pod {
             config: Some(config),
             sandbox_config: Some(self.config.clone()),
         };
-        let created = self.cri.runtime.create_container(request).await.context("cannot create the container")?;
+        let created =
+            self.cri.runtime.create_container(request).await.context("cannot create the container")?;
         let container_id = created.into_inner().container_id;
         let start = StartContainerRequest { container_id: container_id.clone() };
         self.cri.runtime.start_container(start).await.context("cannot start the container")?;

@@ -81,7 +81,10 @@ impl Process {
 }
 
 impl Drop for Process {
-    #[expect(clippy::print_stderr, reason = "the test runner captures it and shows it for a failing test only")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test runner captures it and shows it for a failing test only"
+    )]
     fn drop(&mut self) {
         if self.child.id().is_some() {
             let _ = self.signal(rustix::process::Signal::KILL);

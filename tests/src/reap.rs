@@ -14,16 +14,19 @@ pub(crate) fn reap(folder: &Path) {
     let folder = folder.to_string_lossy();
     let own_mounts = fs::read_link("/proc/self/ns/mnt").ok();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw)
+        else {
             continue;
         };
         if pid == rustix::process::getpid() {
             continue;
         }
         let mentions = |file: &str| {
-            fs::read(entry.path().join(file)).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&*folder))
+            fs::read(entry.path().join(file))
+                .is_ok_and(|text| String::from_utf8_lossy(&text).contains(&*folder))
         };
-        let is_container = fs::read_link(entry.path().join("ns/mnt")).ok() != own_mounts && mentions("mountinfo");
+        let is_container =
+            fs::read_link(entry.path().join("ns/mnt")).ok() != own_mounts && mentions("mountinfo");
         if is_container || mentions("cmdline") {
             let _ = kill_process(pid, Signal::KILL);
         }

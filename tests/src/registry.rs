@@ -128,7 +128,8 @@ pub fn certs_d(folder: &Path, host: &str, ca: Option<PathBuf>) -> anyhow::Result
         None => ("http", String::new()),
     };
     let url = format!("{scheme}://{host}");
-    let text = format!("server = \"{url}\"\n[host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n{trust}");
+    let text =
+        format!("server = \"{url}\"\n[host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n{trust}");
     fs::write(folder.join("hosts.toml"), text)?;
     Ok(())
 }

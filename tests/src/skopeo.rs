@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use sim::image::Pushable;
 
 use crate::token_server::{PASSWORD, USERNAME};
-use crate::{Access, Image, Index, Registry, Tools};
+use crate::{Access, Registry, Tools, layout};
 
 /// The manifest format that is pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,32 +23,26 @@ const PRESERVE: &str = "--preserve-digests";
 impl Format {
     fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Oci => &[PRESERVE],
+            Self::Oci => &["--all", PRESERVE],
             Self::DockerV2 => &["--format", "v2s2"],
         }
     }
 }
 
-/// Pushes `image` as `name` (`repository:tag`) and returns the digest of the manifest in the registry.
+/// Pushes `image` as `name` (`repository:tag`), an index with all its images, and returns the digest of what the tag
+/// then points at.
 ///
 /// # Errors
 /// Where skopeo fails.
-pub async fn push(registry: &Registry, name: &str, image: &Image, format: Format) -> anyhow::Result<String> {
+pub async fn push(
+    registry: &Registry,
+    name: &str,
+    image: &impl Pushable,
+    format: Format,
+) -> anyhow::Result<String> {
     let layout = tempfile::tempdir()?;
-    image.write_layout(layout.path())?;
+    layout::write(image, layout.path())?;
     copy(registry, name, layout.path(), format.options()).await
-}
-
-impl Index {
-    /// Pushes the index and all its images as `name`.
-    ///
-    /// # Errors
-    /// Where skopeo fails.
-    pub async fn push(&self, registry: &Registry, name: &str) -> anyhow::Result<String> {
-        let layout = tempfile::tempdir()?;
-        self.write_layout(layout.path())?;
-        copy(registry, name, layout.path(), &["--all", PRESERVE]).await
-    }
 }
 
 async fn copy(registry: &Registry, name: &str, layout: &Path, options: &[&str]) -> anyhow::Result<String> {

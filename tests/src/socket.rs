@@ -16,5 +16,8 @@ pub(crate) async fn channel(path: &Path) -> anyhow::Result<Channel> {
     });
     // The authority that kubelet's and crictl's client sends.
     let endpoint = Endpoint::from_static("http://localhost");
-    endpoint.connect_with_connector(dial).await.with_context(|| format!("cannot connect to {}", path.display()))
+    endpoint
+        .connect_with_connector(dial)
+        .await
+        .with_context(|| format!("cannot connect to {}", path.display()))
 }

@@ -111,7 +111,8 @@ fn answer<B>(signer: &Signer, request: &Request<B>) -> anyhow::Result<Response<F
     if authorization.is_some() && !is_known {
         return empty(StatusCode::UNAUTHORIZED);
     }
-    let scopes = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("scope="));
+    let scopes =
+        request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("scope="));
     let access: Vec<_> = scopes.filter(|_| is_known).filter_map(access).collect();
     let token = signer.sign(&access)?;
     let body = serde_json::json!({ "token": token, "expires_in": LIFETIME.as_secs() }).to_string();
@@ -129,7 +130,10 @@ fn access(scope: &str) -> Option<serde_json::Value> {
 
 impl Signer {
     /// A JSON web token (RFC 7519) signed with ES256, its certificate in the header.
-    #[expect(clippy::disallowed_methods, reason = "the registry compares the token's times with the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the registry compares the token's times with the wall clock"
+    )]
     fn sign(&self, access: &[serde_json::Value]) -> anyhow::Result<String> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
         let header = serde_json::json!({ "typ": "JWT", "alg": "ES256", "x5c": [self.certificate] });

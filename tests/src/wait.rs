@@ -23,5 +23,7 @@ where
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    tokio::time::timeout(deadline, asking).await.with_context(|| format!("{what}: not within {deadline:?}"))?
+    tokio::time::timeout(deadline, asking)
+        .await
+        .with_context(|| format!("{what}: not within {deadline:?}"))?
 }

@@ -30,7 +30,11 @@ async fn call(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> anyho
     let stream = TokioIo::new(UnixStream::connect(socket).await?);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     let connection = tokio::spawn(connection);
-    let request = Request::builder().method(method).uri(path).header("host", "docker").body(Full::<Bytes>::from(body))?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "docker")
+        .body(Full::<Bytes>::from(body))?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();

@@ -23,7 +23,8 @@ pub(super) struct Gateway {
 impl Gateway {
     /// Listens on `public` for `socket`, whose daemon speaks `version` at most.
     pub(super) fn start(public: &Path, socket: &Path, version: String) -> anyhow::Result<Self> {
-        let listener = UnixListener::bind(public).with_context(|| format!("cannot listen on {}", public.display()))?;
+        let listener =
+            UnixListener::bind(public).with_context(|| format!("cannot listen on {}", public.display()))?;
         let socket = socket.to_owned();
         let serving = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -63,7 +64,8 @@ async fn forward(client: UnixStream, socket: &Path, version: &str) -> std::io::R
 fn lower(part: &[u8], version: &str) -> Vec<u8> {
     let is_head = METHODS.iter().any(|method| part.starts_with(method));
     let path = part.windows(4).position(|window| window == b" /v1").filter(|_| is_head);
-    let end = path.and_then(|path| Some(path + 3 + part.get(path + 3..)?.iter().position(|byte| *byte == b'/')?));
+    let end =
+        path.and_then(|path| Some(path + 3 + part.get(path + 3..)?.iter().position(|byte| *byte == b'/')?));
     match (path, end) {
         (Some(path), Some(end)) => [&part[..path + 3], version.as_bytes(), &part[end..]].concat(),
         _ => part.to_vec(),

@@ -1,9 +1,10 @@
 //! Errors as a user meets them: the right code, one line that says what and where, and nothing left behind.
 
 use k8s_cri::v1::AuthConfig;
+use sim::image::{Blob, Compression, Image, ImageBuilder, Layer, Pushable};
+use sim::registry::Fault;
 use tests::{
-    Access, Compression, Containerd, Fault, Format, ImageBuilder, LayerBuilder, Node, Registry, State, StubRegistry,
-    Version, assert_status, busybox_layer, certs_d, incompressible, push, small,
+    Access, Containerd, FaultyRegistry, Format, Node, Registry, State, Version, assert_status, push, small,
 };
 use tonic::Code;
 
@@ -77,29 +78,20 @@ pub(crate) async fn no_space(version: Version) -> anyhow::Result<()> {
     let containerd = Containerd::start_on_small_disk(version, 8 << 20).await?;
     let node = Node::beside(containerd).await?;
     let before = node.state().await?;
-    let large = LayerBuilder::new().file("large", 0o644, &incompressible(12 << 20))?;
-    let image = ImageBuilder::new().layer(large, Compression::Gzip)?.build()?;
-    let stub = StubRegistry::start(&image, Fault::None).await?;
-    certs_d(&node.containerd().certs_d(), &stub.host(), None)?;
-    let reference = stub.reference("large:1");
-    let result = node.images().await?.pull(&reference).await;
-    assert_status(result, Code::ResourceExhausted, &[&reference, "no space left"]);
+    let image = ImageBuilder::new().layer(Layer::random("large", 12 << 20, 1, Compression::Gzip)).build();
+    let registry = FaultyRegistry::start(&image, &node.containerd().certs_d()).await?;
+    let result = node.images().await?.pull(&registry.reference()).await;
+    assert_status(result, Code::ResourceExhausted, &[&registry.reference(), "no space left"]);
     assert_eq!(node.state().await?, before);
     Ok(())
 }
 
 pub(crate) async fn unsupported_media_type(version: Version) -> anyhow::Result<()> {
     let (node, before) = node(version).await?;
-    let media_type = "application/vnd.example.layer.v1.cpio";
-    let image = ImageBuilder::new()
-        .layer(busybox_layer()?, Compression::Gzip)?
-        .raw_layer(media_type, b"not a tar archive".to_vec())
-        .build()?;
-    let stub = StubRegistry::start(&image, Fault::None).await?;
-    certs_d(&node.containerd().certs_d(), &stub.host(), None)?;
-    let reference = stub.reference("cpio:1");
-    let result = node.images().await?.pull(&reference).await;
-    assert_status(result, Code::Unimplemented, &[&reference, media_type]);
+    let image = Cpio(small("cpio")?);
+    let registry = FaultyRegistry::start(&image, &node.containerd().certs_d()).await?;
+    let result = node.images().await?.pull(&registry.reference()).await;
+    assert_status(result, Code::Unimplemented, &[&registry.reference(), CPIO]);
     assert_eq!(node.state().await?, before);
     Ok(())
 }
@@ -107,13 +99,11 @@ pub(crate) async fn unsupported_media_type(version: Version) -> anyhow::Result<(
 pub(crate) async fn wrong_digest_from_the_registry(version: Version) -> anyhow::Result<()> {
     let (node, before) = node(version).await?;
     let image = small("tampered")?;
-    let stub = StubRegistry::start(&image, Fault::None).await?;
-    certs_d(&node.containerd().certs_d(), &stub.host(), None)?;
-    let reference = stub.reference("tampered:1");
-    for blob in [&image.layers[1], &image.config, &image.manifest] {
-        stub.set_fault(Fault::Corrupt(blob.digest.clone()));
-        let result = node.images().await?.pull(&reference).await;
-        assert_status(result, Code::DataLoss, &[&reference, &blob.digest]);
+    let registry = FaultyRegistry::start(&image, &node.containerd().certs_d()).await?;
+    for blob in [&image.layer_blobs()[1], image.config(), image.manifest()] {
+        registry.set_fault(blob.digest(), Fault::Corrupt(blob.size() - 1));
+        let result = node.images().await?.pull(&registry.reference()).await;
+        assert_status(result, Code::DataLoss, &[&registry.reference(), blob.digest()]);
         assert_eq!(node.state().await?, before);
     }
     Ok(())
@@ -122,15 +112,45 @@ pub(crate) async fn wrong_digest_from_the_registry(version: Version) -> anyhow::
 pub(crate) async fn containerd_away(version: Version) -> anyhow::Result<()> {
     let (mut node, before) = node(version).await?;
     let image = small("away")?;
-    let stub = StubRegistry::start(&image, Fault::None).await?;
-    certs_d(&node.containerd().certs_d(), &stub.host(), None)?;
+    let registry = FaultyRegistry::start(&image, &node.containerd().certs_d()).await?;
     node.containerd_mut().stop().await?;
     let mut images = node.images().await?;
     let socket = node.containerd().socket().to_string_lossy().into_owned();
-    assert_status(images.pull(&stub.reference("away:1")).await, Code::Unavailable, &["containerd", &socket]);
+    assert_status(images.pull(&registry.reference()).await, Code::Unavailable, &["containerd", &socket]);
 
     node.containerd_mut().start_again().await?;
     assert_eq!(node.state().await?, before);
-    assert_eq!(images.pull(&stub.reference("away:1")).await?, image.id());
+    assert_eq!(images.pull(&registry.reference()).await?, image.config().digest());
     Ok(())
+}
+
+/// A layer type that nobody can unpack.
+const CPIO: &str = "application/vnd.example.layer.v1.cpio";
+
+/// An image whose manifest says that its last layer is [`CPIO`].
+struct Cpio(Image);
+
+impl Cpio {
+    fn manifest(&self) -> Blob {
+        let mut manifest: serde_json::Value =
+            serde_json::from_slice(self.0.manifest().bytes()).expect("the builder writes JSON");
+        let last =
+            manifest["layers"].as_array_mut().and_then(|layers| layers.last_mut()).expect("it has layers");
+        last["mediaType"] = CPIO.into();
+        Blob::new(self.0.manifest().media_type(), manifest.to_string().into_bytes())
+    }
+}
+
+impl Pushable for Cpio {
+    fn target(&self) -> Blob {
+        self.manifest()
+    }
+
+    fn manifests(&self) -> Vec<Blob> {
+        vec![self.manifest()]
+    }
+
+    fn blobs(&self) -> Vec<Blob> {
+        self.0.blobs()
+    }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use testcontainers::core::{CgroupnsMode, ExecCommand, Mount};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
-use tests::{Access, Cri, Docker, Format, Pod, Registry, SHARED, Version, node_root, push, small, until, write_sandbox_image};
+use tests::{
+    Access, Cri, Docker, Format, Pod, Registry, SHARED, Version, node_root, push, small, until,
+    write_sandbox_image,
+};
 
 pub(crate) async fn node_in_a_container_pulls_and_runs(version: Version) -> anyhow::Result<()> {
     let docker = Docker::start().await?;
@@ -42,7 +45,7 @@ async fn pull_and_run(
     node: &ContainerAsync<GenericImage>,
     [containerd, daemon]: &[std::path::PathBuf; 2],
     reference: &str,
-    image: &tests::Image,
+    image: &sim::image::Image,
     shared: &std::path::Path,
 ) -> anyhow::Result<()> {
     let ready = |socket: &std::path::Path| {
@@ -57,14 +60,15 @@ async fn pull_and_run(
     };
     let theirs = ready(containerd).await?;
     let address = format!("{SHARED}/containerd.sock");
-    let import = ["ctr", "--address", &address, "--namespace", "k8s.io", "images", "import", "/shared/pause.tar"];
+    let import =
+        ["ctr", "--address", &address, "--namespace", "k8s.io", "images", "import", "/shared/pause.tar"];
     let mut done = node.exec(ExecCommand::new(import)).await?;
     let output = done.stdout_to_vec().await?;
     anyhow::ensure!(done.exit_code().await? == Some(0), "{}", String::from_utf8_lossy(&output));
 
-    let mut ours = if std::env::var_os("CRI_IMAGED_E2E_REFERENCE").is_some() { theirs.clone() } else { ready(daemon).await? };
+    let mut ours = ready(daemon).await?;
     let image_ref = ours.pull(reference).await?;
-    assert_eq!(image_ref, image.id());
+    assert_eq!(image_ref, image.config().digest());
     let listed = theirs.clone().status(&image_ref).await?.expect("containerd knows the image");
     assert_eq!(listed.repo_tags, [reference]);
     let mut pod = Pod::start_with(theirs, "inner", shared, SHARED).await?;

@@ -41,7 +41,7 @@ for_each_version! {
     pull: six_layers_run_through_containerds_cri_plugin,
         private_image_over_tls_with_a_token,
         docker_schema_2_image,
-        index_with_variants_picks_this_machine,
+        index_picks_this_machine,
         digest_reference_has_no_tag,
         status_says_what_containerds_plugin_says,
         two_pulls_at_once_are_both_answered;

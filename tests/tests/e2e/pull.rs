@@ -1,8 +1,9 @@
 //! What the daemon pulls, containerd's own CRI plugin lists and starts.
 
+use sim::image::{self, Compression, File, ImageBuilder, Index, Layer};
 use tests::{
-    Access, Compression, Format, ImageBuilder, Index, LayerBuilder, Node, Registry, SIX_LAYERS_OUTPUT, Version,
-    busybox_layer, push, run_to_end, six_layers, small,
+    Access, Format, Node, Registry, SIX_LAYERS_OUTPUT, Version, busybox_layer, push, run_to_end, six_layers,
+    size_bytes, small, small_on,
 };
 
 pub(crate) async fn six_layers_run_through_containerds_cri_plugin(version: Version) -> anyhow::Result<()> {
@@ -11,13 +12,14 @@ pub(crate) async fn six_layers_run_through_containerds_cri_plugin(version: Versi
     registry.announce(&node.containerd().certs_d())?;
     let image = six_layers()?;
     let digest = push(&registry, "team/six:1", &image, Format::Oci).await?;
-    assert_eq!(digest, image.manifest.digest);
+    assert_eq!(digest, image.manifest().digest());
 
     let image_ref = node.images().await?.pull(&registry.reference("team/six:1")).await?;
-    assert_eq!(image_ref, image.id());
+    assert_eq!(image_ref, image.config().digest());
 
     // At once, without a wait: kubelet creates the container as soon as PullImage has returned.
-    let listed = node.containerd().cri().await?.status(&image_ref).await?.expect("containerd knows the image");
+    let listed =
+        node.containerd().cri().await?.status(&image_ref).await?.expect("containerd knows the image");
     assert_eq!(listed.repo_tags, [registry.reference("team/six:1")]);
     assert_eq!(listed.repo_digests, [format!("{}@{digest}", registry.reference("team/six"))]);
     assert_eq!(run_to_end(node.containerd(), &image_ref).await?, SIX_LAYERS_OUTPUT);
@@ -33,7 +35,7 @@ pub(crate) async fn private_image_over_tls_with_a_token(version: Version) -> any
 
     let image_ref =
         node.images().await?.pull_as(&registry.reference("secret/image:1"), registry.auth()).await?;
-    assert_eq!(image_ref, image.id());
+    assert_eq!(image_ref, image.config().digest());
     assert_eq!(run_to_end(node.containerd(), &image_ref).await?, "private\n");
     Ok(())
 }
@@ -44,34 +46,34 @@ pub(crate) async fn docker_schema_2_image(version: Version) -> anyhow::Result<()
     registry.announce(&node.containerd().certs_d())?;
     let image = small("schema 2")?;
     let digest = push(&registry, "docker:1", &image, Format::DockerV2).await?;
-    assert_ne!(digest, image.manifest.digest, "skopeo has converted nothing");
+    assert_ne!(digest, image.manifest().digest(), "skopeo has converted nothing");
 
     let image_ref = node.images().await?.pull(&registry.reference("docker:1")).await?;
     assert_eq!(run_to_end(node.containerd(), &image_ref).await?, "schema 2\n");
     Ok(())
 }
 
-pub(crate) async fn index_with_variants_picks_this_machine(version: Version) -> anyhow::Result<()> {
+pub(crate) async fn index_picks_this_machine(version: Version) -> anyhow::Result<()> {
     let node = Node::start(version).await?;
     let registry = Registry::start(Access::Plain).await?;
     registry.announce(&node.containerd().certs_d())?;
-    let here = match std::env::consts::ARCH {
-        "x86_64" => "linux/amd64",
-        "aarch64" => "linux/arm64",
-        other => anyhow::bail!("the test has no platforms for {other}"),
-    };
-    let index = Index::new(vec![
-        ("linux/arm/v7", small("arm v7")?),
-        ("linux/s390x", small("s390x")?),
-        (here, small("this machine")?),
-        ("windows/amd64", small("windows")?),
-    ])?;
-    let digest = index.push(&registry, "multi:1").await?;
-    assert_eq!(digest, index.document.digest);
+    // The index names this machine third, and its first two entries are for machines that cannot run here.
+    let index = Index::new(
+        image::Format::Oci,
+        [
+            small_on("s390x", "linux", "s390x")?,
+            small_on("riscv64", "linux", "riscv64")?,
+            small("this machine")?,
+            small_on("windows", "windows", "amd64")?,
+        ],
+    );
+    let digest = push(&registry, "multi:1", &index, Format::Oci).await?;
+    assert_eq!(digest, index.blob().digest());
 
     let image_ref = node.images().await?.pull(&registry.reference("multi:1")).await?;
-    assert_eq!(image_ref, index.images[2].id());
-    let listed = node.containerd().cri().await?.status(&image_ref).await?.expect("containerd knows the image");
+    assert_eq!(image_ref, index.images()[2].config().digest());
+    let listed =
+        node.containerd().cri().await?.status(&image_ref).await?.expect("containerd knows the image");
     assert_eq!(listed.repo_digests, [format!("{}@{digest}", registry.reference("multi"))]);
     assert_eq!(run_to_end(node.containerd(), &image_ref).await?, "this machine\n");
     Ok(())
@@ -86,7 +88,7 @@ pub(crate) async fn digest_reference_has_no_tag(version: Version) -> anyhow::Res
     let reference = format!("{}@{digest}", registry.reference("pinned"));
 
     let image_ref = node.images().await?.pull(&reference).await?;
-    assert_eq!(image_ref, image.id());
+    assert_eq!(image_ref, image.config().digest());
     for mut cri in [node.images().await?, node.containerd().cri().await?] {
         let status = cri.status(&reference).await?.expect("the image is there");
         assert_eq!((status.repo_tags, status.repo_digests), (vec![], vec![reference.clone()]));
@@ -100,18 +102,19 @@ pub(crate) async fn status_says_what_containerds_plugin_says(version: Version) -
     let node = Node::start(version).await?;
     let registry = Registry::start(Access::Plain).await?;
     registry.announce(&node.containerd().certs_d())?;
-    let layer = || anyhow::Ok(LayerBuilder::new().file("message", 0o644, b"x")?);
-    let base = || ImageBuilder::new().layer(busybox_layer()?, Compression::Gzip);
     let (mut ours, mut theirs) = (node.images().await?, node.containerd().cri().await?);
-    for (user, tag) in [("", "users:none"), ("0", "users:zero"), ("1000:1000", "users:number"), ("user", "users:name")]
+    for (user, tag) in
+        [("", "users:none"), ("0", "users:zero"), ("1000:1000", "users:number"), ("user", "users:name")]
     {
-        let image = base()?.layer(layer()?, Compression::Zstd)?.user(user).entrypoint(&["/bin/ls"]).build()?;
+        let layer = Layer::new([File::file("message", "x")], Compression::Zstd);
+        let image =
+            ImageBuilder::new().layer(busybox_layer()?).layer(layer).user(user).command(&["/bin/ls"]).build();
         let digest = push(&registry, tag, &image, Format::Oci).await?;
         let tag = registry.reference(tag);
         let image_ref = ours.pull(&tag).await?;
 
         let status = ours.status(&tag).await?.expect("the image is there");
-        assert_eq!(status.size, image.size_bytes());
+        assert_eq!(status.size, size_bytes(&image));
         let by_digest = format!("{}@{digest}", registry.reference("users"));
         for name in [&tag, &by_digest, &image_ref, &image_ref["sha256:".len()..][..13].to_owned()] {
             assert_eq!(ours.status(name).await?.as_ref(), Some(&status), "{name}");
@@ -151,8 +154,8 @@ pub(crate) async fn two_pulls_at_once_are_both_answered(version: Version) -> any
     let [first, second, third] = &mut clients;
     let (one, two) = (registry.reference("six:1"), registry.reference("six:2"));
     let (first, second, third) = tokio::try_join!(first.pull(&one), second.pull(&one), third.pull(&two))?;
-    assert_eq!([first.as_str(), second.as_str(), third.as_str()], [image.id(); 3]);
-    let status = node.images().await?.status(image.id()).await?.expect("the image is there");
+    assert_eq!([first.as_str(), second.as_str(), third.as_str()], [image.config().digest(); 3]);
+    let status = node.images().await?.status(image.config().digest()).await?.expect("the image is there");
     assert_eq!(status.repo_tags, [one, two]);
     Ok(())
 }

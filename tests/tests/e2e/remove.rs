@@ -14,12 +14,18 @@ pub(crate) async fn removed_image_is_gone_in_containerd_too(version: Version) ->
     let mut images = node.images().await?;
     let by_digest = format!("{}@{digest}", registry.reference("removed"));
     // One name is enough, whichever: the CRI removes the image, not the name.
-    for name in [registry.reference("removed:1"), by_digest, image.id().to_owned(), image.id()[7..20].to_owned()] {
+    for name in [
+        registry.reference("removed:1"),
+        by_digest,
+        image.config().digest().to_owned(),
+        image.config().digest()[7..20].to_owned(),
+    ] {
         images.pull(&registry.reference("removed:1")).await?;
         images.pull(&registry.reference("removed:2")).await?;
         images.remove(&name).await?;
         for mut cri in [images.clone(), node.containerd().cri().await?] {
-            let left: Vec<_> = cri.list().await?.into_iter().filter(|listed| listed.id == image.id()).collect();
+            let left: Vec<_> =
+                cri.list().await?.into_iter().filter(|listed| listed.id == image.config().digest()).collect();
             assert_eq!(left, [], "after the removal of {name}");
         }
         assert_eq!(node.state().await?, before, "after the removal of {name}");
@@ -42,7 +48,7 @@ pub(crate) async fn removal_frees_only_what_no_other_image_uses(version: Version
 
     images.remove(&registry.reference("removed:1")).await?;
     assert_eq!(node.state().await?, with_kept);
-    assert_eq!(tests::run_to_end(node.containerd(), kept.id()).await?, "kept\n");
+    assert_eq!(tests::run_to_end(node.containerd(), kept.config().digest()).await?, "kept\n");
     Ok(())
 }
 
@@ -56,7 +62,7 @@ pub(crate) async fn removal_is_idempotent_for_five_at_once(version: Version) -> 
     images.clone().pull(&registry.reference("five:1")).await?;
     let mut removals = tokio::task::JoinSet::new();
     for _ in 0..5 {
-        let (mut images, id) = (images.clone(), image.id().to_owned());
+        let (mut images, id) = (images.clone(), image.config().digest().to_owned());
         removals.spawn(async move {
             images.remove(&id).await?;
             // Gone when this very call has returned, whichever of the five it was.

@@ -20,7 +20,10 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let listening = registry.serve_tcp().await?;
     let host = listening.address().to_string();
     certs_d(&path("certs.d"), &host, None)?;
-    show::step(&format!("an embedded containerd on {} and a registry on {host}", path("containerd.sock").display()));
+    show::step(&format!(
+        "an embedded containerd on {} and a registry on {host}",
+        path("containerd.sock").display()
+    ));
 
     let release = std::fs::read("/etc/os-release").context("cannot read /etc/os-release")?;
     let files = [File::directory("etc"), File::file("etc/os-release", release)];

@@ -11,7 +11,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let registry = Registry::start(Access::TlsAndToken).await?;
     registry.announce(&node.containerd().certs_d())?;
     let version = node.containerd().ctr(&["version"]).await?;
-    let version = version.lines().filter_map(|line| line.trim().strip_prefix("Version:")).last().unwrap_or_default();
+    let version =
+        version.lines().filter_map(|line| line.trim().strip_prefix("Version:")).last().unwrap_or_default();
     show::step(&format!("containerd {} on {}", version.trim(), node.containerd().socket().display()));
     show::step(&format!("docker-registry on {}, TLS and token authentication", registry.host()));
     let reference = registry.reference("demo/six-layers:1");
