@@ -1,6 +1,6 @@
 //! The life of the daemon: what it takes hold of at start, in which order, and how it lets go.
 //!
-//! Start: metrics port, then socket with its lock ([`Daemon::bind`]); only then may the caller build the service, whose
+//! Start: socket with its lock, then metrics port ([`Daemon::bind`]); only then may the caller build the service, whose
 //! recovery would disturb a daemon that already runs here. Then serve, and tell systemd ([`Daemon::serve`]). containerd
 //! need not be up for any of it.
 //!
@@ -80,13 +80,14 @@ impl Daemon {
     /// # Cancel safety
     /// Dropping it gives back what was taken.
     pub async fn bind(config: &Config) -> Result<Daemon, StartError> {
+        // First: of two daemons with one configuration the second is told about the socket, not about a port.
+        let socket = Socket::open(&config.socket)?;
         let metrics_listener = match config.metrics.address {
             None => None,
             Some(address) => Some(
                 TcpListener::bind(address).await.map_err(|source| StartError::Metrics { address, source })?,
             ),
         };
-        let socket = Socket::open(&config.socket)?;
         Ok(Daemon { socket, metrics: Metrics::new(), metrics_listener })
     }
 
@@ -111,7 +112,7 @@ impl Daemon {
     pub async fn serve<S: ImageService>(
         self,
         service: S,
-        readiness: watch::Receiver<Readiness>,
+        mut readiness: watch::Receiver<Readiness>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let (listener, place) = self.socket.into_parts().map_err(ServeError::Listen)?;
@@ -131,8 +132,10 @@ impl Daemon {
         let mut server = std::pin::pin!(server);
 
         tracing::info!(socket = %place.path().display(), from_systemd = place.is_activated(), "serving");
+        // Before READY=1: whoever waits for that has been told then what is still missing.
+        readiness::report(&mut readiness);
         notify::ready();
-        let reporter = AbortOnDropHandle::new(tokio::spawn(readiness::report(readiness)));
+        let reporter = AbortOnDropHandle::new(tokio::spawn(readiness::report_changes(readiness)));
         tokio::select! {
             biased;
             () = shutdown => {}

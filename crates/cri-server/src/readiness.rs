@@ -2,6 +2,8 @@
 
 use tokio::sync::watch;
 
+use crate::notify;
+
 /// Whether containerd answers and the index of its images is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -24,20 +26,22 @@ impl Readiness {
     }
 }
 
-/// Says every change of `readiness` in the log and to systemd, the present state first. Ends with the sender.
+/// Says the present state in the log and to systemd.
+pub(crate) fn report(readiness: &mut watch::Receiver<Readiness>) {
+    let now = readiness.borrow_and_update().clone();
+    match &now {
+        Readiness::Waiting { reason } => tracing::warn!(%reason, "not ready"),
+        Readiness::Ready => tracing::info!("ready"),
+    }
+    notify::status(&now.line());
+}
+
+/// Says every state that comes after the last that was reported. Ends with the sender.
 ///
 /// # Cancel safety
 /// Dropping it loses nothing but what it would have said.
-pub(crate) async fn report(mut readiness: watch::Receiver<Readiness>) {
-    loop {
-        let now = readiness.borrow_and_update().clone();
-        match &now {
-            Readiness::Waiting { reason } => tracing::warn!(%reason, "not ready"),
-            Readiness::Ready => tracing::info!("ready"),
-        }
-        crate::notify::status(&now.line());
-        if readiness.changed().await.is_err() {
-            return;
-        }
+pub(crate) async fn report_changes(mut readiness: watch::Receiver<Readiness>) {
+    while readiness.changed().await.is_ok() {
+        report(&mut readiness);
     }
 }

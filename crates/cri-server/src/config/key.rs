@@ -1,7 +1,7 @@
 //! The keys: their names in the file, their flags, and the field of [`Config`] that each sets.
 
 use super::value::{identifier, loopback_address, path_list, socket_path};
-use super::{BadValue, Config, CriAddress, Fault, Origin, Problem};
+use super::{BadValue, Config, CriAddress, Fault, Flags, Origin, Problem};
 
 /// One key.
 #[derive(Debug)]
@@ -12,6 +12,7 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// Its flag, with the dashes.
     pub(super) flag: &'static str,
+    given: fn(&Flags) -> &Option<String>,
     set: fn(&mut Config, &str) -> Result<(), BadValue>,
 }
 
@@ -22,6 +23,11 @@ impl Key {
             let value = value.chars().take(SHOWN_CHARS_MAX).collect();
             Problem { origin, fault: Fault::BadValue { name: self.name, value, reason } }
         })
+    }
+
+    /// What its flag says, where it is there.
+    pub(super) fn given<'a>(&self, flags: &'a Flags) -> Option<&'a str> {
+        (self.given)(flags).as_deref()
     }
 
     /// Its name within its table.
@@ -39,30 +45,35 @@ pub(super) const KEYS: &[Key] = &[
         table: "",
         name: "socket",
         flag: "--socket",
+        given: |flags| &flags.socket,
         set: |config, text| socket_path(text).map(|path| config.socket = path),
     },
     Key {
         table: "containerd",
         name: "containerd.address",
         flag: "--containerd-address",
+        given: |flags| &flags.containerd_address,
         set: |config, text| socket_path(text).map(|path| config.containerd.address = path),
     },
     Key {
         table: "containerd",
         name: "containerd.namespace",
         flag: "--containerd-namespace",
+        given: |flags| &flags.containerd_namespace,
         set: |config, text| identifier(text).map(|name| config.containerd.namespace = name),
     },
     Key {
         table: "containerd",
         name: "containerd.snapshotter",
         flag: "--containerd-snapshotter",
+        given: |flags| &flags.containerd_snapshotter,
         set: |config, text| identifier(text).map(|name| config.containerd.snapshotter = name),
     },
     Key {
         table: "containerd",
         name: "containerd.cri_address",
         flag: "--containerd-cri-address",
+        given: |flags| &flags.containerd_cri_address,
         set: |config, text| {
             config.containerd.cri =
                 if text.is_empty() { CriAddress::Off } else { CriAddress::Socket(socket_path(text)?) };
@@ -73,12 +84,14 @@ pub(super) const KEYS: &[Key] = &[
         table: "registry",
         name: "registry.config_path",
         flag: "--registry-config-path",
+        given: |flags| &flags.registry_config_path,
         set: |config, text| path_list(text).map(|paths| config.registry.config_path = paths),
     },
     Key {
         table: "metrics",
         name: "metrics.address",
         flag: "--metrics-address",
+        given: |flags| &flags.metrics_address,
         set: |config, text| loopback_address(text).map(|address| config.metrics.address = address),
     },
 ];

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::key::KEYS;
 use super::{Config, ConfigErrors, Fault, Flags, Origin, Problem, document};
 
 /// The file that is read where none is named; it need not exist.
@@ -24,8 +25,9 @@ impl Config {
             Some(path) => read(&mut config, path, Missing::IsFault),
             None => read(&mut config, Path::new(DEFAULT_FILE), Missing::IsEmpty),
         };
-        for (key, value) in flags.values() {
-            problems.extend(key.set(&mut config, value, Origin::Flag(key.flag)).err());
+        for key in KEYS {
+            let set = key.given(flags).map(|value| key.set(&mut config, value, Origin::Flag(key.flag)));
+            problems.extend(set.and_then(Result::err));
         }
         ConfigErrors::check(problems).map(|()| config)
     }

@@ -7,6 +7,8 @@ use std::path::Path;
 use cri_server::{Config, CriAddress, DEFAULT_TOML, Flags};
 use expect_test::{Expect, expect};
 
+use crate::program::cri_imaged;
+
 /// What reading `text` says: the configuration, or all that is wrong.
 #[track_caller]
 fn check(text: &str, expect: Expect) {
@@ -166,6 +168,32 @@ fn the_default_file_is_the_default_and_names_every_key() {
         DEFAULT_TOML.lines().filter_map(|line| line.strip_prefix("# Flag: ")).collect();
     let keys = commented.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count();
     assert_eq!(flags.len(), keys);
+}
+
+#[test]
+fn each_flag_sets_its_own_key_and_stands_in_the_help() {
+    let flag = |text: &str| Some(text.to_owned());
+    let flags = Flags {
+        config: Some("/dev/null".into()),
+        socket: flag("/s"),
+        containerd_address: flag("/c"),
+        containerd_namespace: flag("n"),
+        containerd_snapshotter: flag("s"),
+        containerd_cri_address: flag("/cri"),
+        registry_config_path: flag("/r1:/r2"),
+        metrics_address: flag("127.0.0.1:1"),
+    };
+    let text = "socket = '/s'\n[containerd]\naddress = '/c'\nnamespace = 'n'\nsnapshotter = 's'\ncri_address = '/cri'\n\
+        [registry]\nconfig_path = '/r1:/r2'\n[metrics]\naddress = '127.0.0.1:1'";
+    assert_eq!(
+        Config::load(&flags).expect("valid"),
+        Config::parse(text, Path::new("node.toml")).expect("valid")
+    );
+
+    let help = cri_imaged(&["serve", "--help"], "").stdout;
+    for flag in DEFAULT_TOML.lines().filter_map(|line| line.strip_prefix("# Flag: ")) {
+        assert!(help.contains(&format!("{flag} <")), "{flag}");
+    }
 }
 
 #[test]
