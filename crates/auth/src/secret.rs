@@ -8,7 +8,8 @@ use zeroize::Zeroize;
 /// A text that must not be printed: a password, a token, or a header or form made of one.
 ///
 /// Clones share one allocation, which is overwritten when the last of them is dropped; the message or file that the text
-/// was read from is its owner's to wipe. There is no `Display`, and `Debug` shows a mask of fixed length, so that neither the text nor its size reaches a log by accident:
+/// was read from is its owner's to wipe. There is no `Display`, and `Debug` shows a mask of fixed length, so that neither
+/// the text nor its size reaches a log by accident:
 ///
 /// ```
 /// let password = auth::Secret::from("hunter2");
