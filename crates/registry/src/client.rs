@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use auth::Credentials;
 use refparse::Reference;
-use rustls::RootCertStore;
 
 use crate::config::ClientConfig;
 use crate::connector::Connector;
@@ -15,7 +14,7 @@ use crate::dialer::Dialer;
 use crate::hosts::Host;
 use crate::retry::Jitter;
 use crate::session::Session;
-use crate::tls::{TlsConfigError, system_roots};
+use crate::tls::{LazyTls, SystemRoots};
 use crate::tokens::Tokens;
 use crate::transport::Transport;
 
@@ -32,20 +31,21 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     pub(crate) jitter: Jitter,
     dialer: Dialer,
-    roots: OnceLock<RootCertStore>,
+    roots: SystemRoots,
     transports: Mutex<BTreeMap<TransportKey, Transport>>,
 }
 
 type TransportKey = ([u8; 32], Duration);
 
 impl Client {
-    /// A client that reaches hosts through `dialer`. The system's root certificates are read at the first need.
+    /// A client that reaches hosts through `dialer`. The system's root certificates are read at the first
+    /// https connection.
     pub fn new(config: ClientConfig, dialer: Dialer) -> Client {
         Client(Arc::new(Shared {
             tokens: Tokens::default(),
             jitter: Jitter::new(config.jitter_seed),
             dialer,
-            roots: OnceLock::new(),
+            roots: SystemRoots::default(),
             transports: Mutex::default(),
             config,
         }))
@@ -62,17 +62,16 @@ impl Client {
 
 impl Shared {
     /// The pool for `host`'s settings, made at the first need.
-    pub(crate) fn transport(&self, host: &Host) -> Result<Transport, TlsConfigError> {
+    pub(crate) fn transport(&self, host: &Host) -> Transport {
         let dial_timeout = host.dial_timeout.unwrap_or(self.config.dial_timeout);
         let key = (host.tls.fingerprint(), dial_timeout);
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(transport) = transports.get(&key) {
-            return Ok(transport.clone());
+            return transport.clone();
         }
-        let tls = host.tls.client_config(self.roots.get_or_init(system_roots))?;
         let connector = Connector {
             dialer: self.dialer.clone(),
-            tls: Arc::new(tls),
+            tls: Arc::new(LazyTls::new(host.tls.clone(), self.roots.clone())),
             proxies: self.config.proxies.clone(),
             dial_timeout,
         };
@@ -82,7 +81,7 @@ impl Shared {
             transports.clear();
         }
         transports.insert(key, transport.clone());
-        Ok(transport)
+        transport
     }
 }
 

@@ -22,6 +22,7 @@ use tower::{Service, ServiceExt};
 
 use crate::dialer::{BoxedIo, Dialer};
 use crate::proxy::Proxies;
+use crate::tls::{LazyTls, TlsConfigError};
 
 /// Time for a TLS handshake, and for a proxy's answer to `CONNECT`; what containerd allows (core/remotes/docker
 /// `DefaultHTTPTransport`, v2.3.4).
@@ -57,6 +58,9 @@ pub enum ConnectError {
         #[source]
         source: rustls::Error,
     },
+    /// The configured certificates do not work.
+    #[error("unusable certificates")]
+    Certificates(#[source] TlsConfigError),
     /// The connection broke in the handshake.
     #[error("TLS handshake with `{address}` broke off")]
     TlsBroken {
@@ -116,7 +120,7 @@ impl ConnectError {
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) dialer: Dialer,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) tls: Arc<LazyTls>,
     pub(crate) proxies: Proxies,
     pub(crate) dial_timeout: Duration,
 }
@@ -177,7 +181,7 @@ impl Connector {
     async fn handshake(&self, io: BoxedIo, uri: &Uri) -> Result<BoxedIo, ConnectError> {
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|_| ConnectError::ServerName { host })?;
-        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        let connector = TlsConnector::from(self.tls.get().map_err(ConnectError::Certificates)?);
         match timeout(HANDSHAKE_TIMEOUT, connector.connect(name, io)).await {
             Ok(Ok(io)) => Ok(Box::new(io)),
             Ok(Err(error)) => Err(tls_error(error, uri)),

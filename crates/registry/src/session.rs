@@ -42,12 +42,10 @@ impl Session {
 fn endpoints(shared: &Shared, registry: &str) -> Result<Vec<Arc<Endpoint>>, ConfigError> {
     let planned = hosts::plan(&shared.config.config_path, registry)?;
     let endpoint = |(position, host): (usize, Host)| {
-        let transport = shared
-            .transport(&host)
-            .map_err(|source| ConfigError::Tls { host: host.name().to_owned(), source })?;
-        Ok(Arc::new(Endpoint::new(position, host, transport)))
+        let transport = shared.transport(&host);
+        Arc::new(Endpoint::new(position, host, transport))
     };
-    planned.into_iter().enumerate().map(endpoint).collect()
+    Ok(planned.into_iter().enumerate().map(endpoint).collect())
 }
 
 impl fmt::Debug for Session {

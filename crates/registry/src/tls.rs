@@ -6,7 +6,7 @@ mod client_certs;
 mod unverified;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
@@ -71,7 +71,7 @@ impl TlsSettings {
     ///
     /// # Errors
     /// [`TlsConfigError`] when a PEM text holds nothing usable.
-    pub(crate) fn client_config(&self, system: &RootCertStore) -> Result<ClientConfig, TlsConfigError> {
+    fn client_config(&self, system: &RootCertStore) -> Result<ClientConfig, TlsConfigError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -108,8 +108,36 @@ impl TlsSettings {
     }
 }
 
+/// The system's roots, read once for all hosts at the first https connection.
+#[derive(Clone, Default)]
+pub(crate) struct SystemRoots(Arc<OnceLock<RootCertStore>>);
+
+/// A host's rustls configuration, made at the first https connection: a plain-http host, and a simulated one, never pays
+/// for reading the system's roots.
+pub(crate) struct LazyTls {
+    settings: TlsSettings,
+    roots: SystemRoots,
+    made: OnceLock<Arc<ClientConfig>>,
+}
+
+impl LazyTls {
+    pub(crate) fn new(settings: TlsSettings, roots: SystemRoots) -> LazyTls {
+        LazyTls { settings, roots, made: OnceLock::new() }
+    }
+
+    /// # Errors
+    /// [`TlsConfigError`]; not expected, as every file was checked when it was read.
+    pub(crate) fn get(&self) -> Result<Arc<ClientConfig>, TlsConfigError> {
+        if let Some(config) = self.made.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(self.settings.client_config(self.roots.0.get_or_init(system_roots))?);
+        Ok(Arc::clone(self.made.get_or_init(|| config)))
+    }
+}
+
 /// Adds every certificate of a PEM bundle. A bundle without one is an error: the operator meant it to matter.
-pub(crate) fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TlsConfigError> {
+fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TlsConfigError> {
     for certificate in certificates(pem)? {
         roots.add(certificate).map_err(TlsConfigError::Unusable)?;
     }
@@ -127,7 +155,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigErr
 }
 
 /// The system's roots. Unreadable files are logged and left out, as a half-broken store still verifies most hosts.
-pub(crate) fn system_roots() -> RootCertStore {
+fn system_roots() -> RootCertStore {
     let loaded = rustls_native_certs::load_native_certs();
     for error in &loaded.errors {
         tracing::warn!(%error, "system root certificates: file left out");

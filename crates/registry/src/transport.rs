@@ -21,8 +21,8 @@ use crate::error::Failure;
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Idle connections kept for each host, enough for the layers of one image.
 const POOL_IDLE_PER_HOST_MAX: usize = 8;
-/// Response headers beyond this size are an error.
-const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Largest read buffer of a connection. It bounds the headers of a response, and the chunks in which a body arrives.
+const READ_BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// Name and version of this client, sent with every request.
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("cri-imaged/", env!("CARGO_PKG_VERSION")));
 
@@ -44,7 +44,7 @@ impl Transport {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(POOL_IDLE_PER_HOST_MAX)
-            .http1_max_buf_size(HEADER_BYTES_MAX)
+            .http1_max_buf_size(READ_BUFFER_BYTES_MAX)
             .build(connector);
         Transport { http, proxies, response_timeout }
     }

@@ -275,8 +275,8 @@ fn connect_kind(error: &ConnectError) -> Kind {
         | ConnectError::DialTimeout { .. }
         | ConnectError::TlsBroken { .. }
         | ConnectError::TlsTimeout { .. }
-        | ConnectError::ProxyScheme { .. }
         | ConnectError::Tunnel { .. } => Kind::Unreachable,
+        ConnectError::ProxyScheme { .. } | ConnectError::Certificates(_) => Kind::Config,
         ConnectError::Tls { .. } | ConnectError::ServerName { .. } => Kind::Tls,
     }
 }
@@ -290,6 +290,7 @@ fn connect_retry(error: &ConnectError) -> Retry {
         ConnectError::DialTimeout { .. }
         | ConnectError::TlsTimeout { .. }
         | ConnectError::Tls { .. }
+        | ConnectError::Certificates(_)
         | ConnectError::ProxyScheme { .. }
         | ConnectError::ServerName { .. } => Retry::Never,
     }

@@ -38,15 +38,6 @@ pub enum ConfigError {
         #[source]
         source: TlsConfigError,
     },
-    /// The certificates of a host do not work together.
-    #[error("unusable certificates for host `{host}`")]
-    Tls {
-        /// The host.
-        host: String,
-        /// The reason.
-        #[source]
-        source: TlsConfigError,
-    },
 }
 
 /// What is wrong at one line of a `hosts.toml`. Values that may hold a password (URLs, headers) are not repeated.
