@@ -44,9 +44,10 @@ impl Authorizer {
         Authorizer { credentials, repository: repository.to_owned(), challenges: Mutex::default() }
     }
 
-    /// Whether the caller has credentials for the host of `url`.
-    pub(crate) fn has_credentials(&self, url: &RedactedUrl) -> bool {
-        self.credential(url).is_some()
+    /// What of the caller's own secrets the host of `url` may know, to keep it out of error texts; `None` where the
+    /// caller is anonymous.
+    pub(crate) fn secret_for(&self, url: &RedactedUrl) -> Option<&str> {
+        self.credential(url).map(secret_of)
     }
 
     fn credential(&self, url: &RedactedUrl) -> Option<&Credential> {
@@ -141,7 +142,8 @@ impl Authorizer {
             TokenRequest::new(challenge, &scopes, credential, &options).map_err(Failure::TokenRequest)?;
         let realm =
             RedactedUrl::parse(&request.url).map_err(|error| Failure::from(ProtocolError::Url(error)))?;
-        let fetch = fetch_token(shared, endpoint, url, &realm, request, credential.is_some());
+        let secret = credential.map(secret_of);
+        let fetch = fetch_token(shared, endpoint, url, &realm, request, secret);
         match shared.tokens.get(&key, fetch).await {
             Ok(token) => Ok(Authorization { value: token.authorization(), token: Some((key, token)) }),
             Err(source) => Err(Failure::Token { realm, source }),
@@ -156,7 +158,7 @@ async fn fetch_token(
     challenger: &RedactedUrl,
     realm: &RedactedUrl,
     token_request: TokenRequest,
-    credentials_given: bool,
+    secret: Option<&str>,
 ) -> Result<Token, Failure> {
     let requested_at = Instant::now().into_std();
     let stall = shared.config.stall_timeout;
@@ -171,7 +173,6 @@ async fn fetch_token(
     if let Some(value) = &token_request.authorization {
         headers.insert(header::AUTHORIZATION, sensitive(value)?);
     }
-    let secrets = [token_request.authorization.clone(), token_request.form.clone()];
     if let (TokenMethod::Post, Some(form)) = (token_request.method, &token_request.form) {
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(header::CONTENT_TYPE, form_type);
@@ -180,10 +181,9 @@ async fn fetch_token(
     }
     let response = endpoint.transport.send(request).await?;
     if !response.status().is_success() {
-        let secrets: Vec<_> = secrets.iter().flatten().map(Secret::expose).collect();
-        return Err(exchange::refusal(response, credentials_given, &secrets, stall)
-            .await
-            .into_token_refusal());
+        let secrets: Vec<_> = secret.into_iter().collect();
+        let failure = exchange::refusal(response, secret.is_some(), &secrets, stall).await;
+        return Err(failure.into_token_refusal(secret.is_some()));
     }
     let answered_at = date(response.headers());
     let body = body::read(response.into_body(), auth::TOKEN_ANSWER_BYTES_MAX as u64, stall).await?;
@@ -192,6 +192,15 @@ async fn fetch_token(
         Some(answered_at) => token.aged(answered_at),
         None => token,
     })
+}
+
+/// The part of a credential that must not be seen.
+fn secret_of(credential: &Credential) -> &str {
+    match credential {
+        Credential::Basic { password, .. } => password.expose(),
+        Credential::IdentityToken(token) | Credential::RegistryToken(token) => token.expose(),
+        _ => "",
+    }
 }
 
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
@@ -218,11 +227,9 @@ impl Authorization {
 
 impl Failure {
     /// A token server that refuses with 400 refuses the credentials: OAuth2's `invalid_grant` (RFC 6749, section 5.2).
-    fn into_token_refusal(self) -> Failure {
+    fn into_token_refusal(self, credentials_given: bool) -> Failure {
         match self {
-            Failure::Server { status: 400, says, .. } => {
-                Failure::Unauthorized { credentials_given: true, says }
-            }
+            Failure::Server { status: 400, says, .. } => Failure::Unauthorized { credentials_given, says },
             other => other,
         }
     }

@@ -84,8 +84,9 @@ impl Inner {
             {
                 continue;
             }
-            let secrets: Vec<_> = sent.iter().map(Authorization::secret).collect();
-            let given = self.authorizer.has_credentials(&url);
+            let own = self.authorizer.secret_for(&url);
+            let given = own.is_some();
+            let secrets: Vec<_> = sent.iter().map(Authorization::secret).chain(own).collect();
             return Err(refusal(response, given, &secrets, self.shared.config.stall_timeout).await);
         }
     }

@@ -36,7 +36,7 @@ impl MakeWriter<'_> for Log {
 }
 
 /// Runs failing requests of every kind with `auth`; checks what can be read of them.
-async fn check(log: &Log, auth: AuthConfig<'_>, registry: Reply) {
+async fn check(log: &Log, auth: AuthConfig<'_>, registry: Reply, token_server: Reply) {
     let world = World::bare().hosts(
         "bird.test",
         &format!("server = \"http://u:{CANARY}@bird.test\"\n[header]\nx-key = \"{CANARY}\""),
@@ -46,7 +46,7 @@ async fn check(log: &Log, auth: AuthConfig<'_>, registry: Reply) {
             .header("www-authenticate", "Bearer realm=\"http://auth.test/t\", Basic realm=\"r\""),
         Some(_) => registry.clone(),
     });
-    world.network.serve("auth.test:80", |_| Reply::ok(format!(r#"{{"token":"{CANARY}"}}"#)));
+    world.network.serve("auth.test:80", move |_| token_server.clone());
     let credentials = Credentials::from_auth_config(&auth, "bird.test").unwrap();
     let session = world.session_as("bird.test/app:1", &credentials);
     let error = session.manifest(&descriptor_of(MANIFEST)).await.unwrap_err();
@@ -79,11 +79,14 @@ async fn no_secret_can_be_read_from_a_failed_pull() {
         AuthConfig { registry_token: CANARY, ..AuthConfig::default() },
     ];
     for auth in forms {
-        check(&log, auth, Reply::new(403).body(&echo)).await;
-        check(&log, auth, Reply::new(307).header("location", format!("http://down.test/?sig={CANARY}")))
-            .await;
-        check(&log, auth, Reply::new(307).header("location", format!("nonsense://{CANARY}"))).await;
-        check(&log, auth, Reply::new(500).body(&echo)).await;
+        let issued = Reply::ok(format!(r#"{{"token":"{CANARY}"}}"#));
+        let redirect = |to: String| Reply::new(307).header("location", to);
+        check(&log, auth, Reply::new(403).body(&echo), issued.clone()).await;
+        check(&log, auth, Reply::new(500).body(&echo), issued.clone()).await;
+        check(&log, auth, redirect(format!("http://down.test/?sig={CANARY}")), issued.clone()).await;
+        check(&log, auth, redirect(format!("nonsense://{CANARY}")), issued).await;
+        // The token server echoes; a registry token never gets there, and fails at the registry.
+        check(&log, auth, Reply::new(404), Reply::new(401).body(&echo)).await;
     }
 }
 
