@@ -104,10 +104,15 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether the peer answered the TLS handshake with something else, as a plain-http server does.
+    /// Whether the peer took the TLS handshake for nonsense: answered with something else, as most plain-http servers
+    /// do, closed the connection, or waits for more.
     pub(crate) fn is_not_tls(&self) -> bool {
-        matches!(self, ConnectError::Tls { source: rustls::Error::InvalidMessage(_), .. })
-            || matches!(self, ConnectError::TlsTimeout { .. })
+        matches!(
+            self,
+            ConnectError::Tls { source: rustls::Error::InvalidMessage(_), .. }
+                | ConnectError::TlsBroken { .. }
+                | ConnectError::TlsTimeout { .. }
+        )
     }
 
     /// Whether the port was closed.

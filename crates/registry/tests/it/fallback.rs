@@ -1,6 +1,9 @@
 //! Loopback registries: https first, plain http where the host speaks no TLS.
 
-use registry::{Kind, Session};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use registry::{Dialer, Kind, Session};
 
 use crate::support::{MANIFEST, Reply, World, descriptor_of};
 use crate::tls::Authority;
@@ -65,4 +68,21 @@ async fn a_closed_443_leaves_80_to_an_http_host_without_a_port() {
     world.network.serve("r.test:80", |_| Reply::ok(MANIFEST));
     fetch(&world.session("r.test/app:1")).await.unwrap();
     assert_eq!(world.network.dialled(), ["r.test:443", "r.test:80"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_server_that_hangs_up_on_a_handshake_is_asked_in_plain() {
+    // The first connection is closed at once; the second leads to the server.
+    let network = crate::support::Network::default();
+    network.serve("localhost:5000", |_| Reply::ok(MANIFEST));
+    let dials = Arc::new(AtomicUsize::new(0));
+    let dialer = Dialer::new(tower::service_fn(move |_uri: http::Uri| {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        if dials.fetch_add(1, Ordering::Relaxed) > 0 {
+            network.serve_connection("localhost:5000", theirs);
+        }
+        std::future::ready(Ok::<_, std::io::Error>(ours))
+    }));
+    let world = World::configured(|_config| {}, Some(dialer));
+    fetch(&world.session("localhost:5000/app:1")).await.unwrap();
 }
