@@ -1,0 +1,14 @@
+//! Pulls against the in-process containerd and registry, over in-memory streams, on a paused clock.
+//!
+//! - `pull`: what a pull leaves in containerd, and what it asks of the registry.
+//! - `failure`: what a pull that fails leaves, which is nothing.
+//! - `remove`: removal, alone and beside pulls.
+//! - `recover`: a daemon that starts after one that was cut off.
+//! - `behind_our_back`: other clients of containerd.
+
+mod behind_our_back;
+mod failure;
+mod node;
+mod pull;
+mod recover;
+mod remove;
