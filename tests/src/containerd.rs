@@ -89,6 +89,14 @@ impl Containerd {
         self.version
     }
 
+    /// What it says its version is, `1.7.24~ds1` for instance.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn release(&self) -> anyhow::Result<String> {
+        Ok(VersionClient::new(self.channel().await?).version(()).await?.into_inner().version)
+    }
+
     /// The folder below which everything of this set-up lies.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -144,8 +152,7 @@ impl Containerd {
 
     async fn started(mut self) -> anyhow::Result<Self> {
         self.start_again().await?;
-        let answer = VersionClient::new(self.channel().await?).version(()).await?.into_inner();
-        let version = answer.version;
+        let version = self.release().await?;
         let is_expected = self.version.expected().iter().any(|prefix| version.starts_with(prefix));
         ensure!(
             is_expected,

@@ -9,9 +9,11 @@
 //! | `behind_our_back.rs` | what `ctr` changes is right in our list within a second |
 //! | `crash.rs` | SIGKILL in mid-pull leaves nothing, and the next pull works |
 //! | `in_a_container.rs` | the same node in a container, run by testcontainers |
+//! | `conformance.rs` | the simulator's claims about containerd, held against the real one |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
 mod behind_our_back;
+mod conformance;
 mod crash;
 mod errors;
 mod in_a_container;
@@ -54,6 +56,7 @@ for_each_version! {
         tag_moved_by_ctr,
         image_pulled_by_containerd,
         containerd_restarted;
+    conformance: simulator_behaves_as_this_containerd;
     crash: sigkill_in_mid_pull_leaves_nothing_and_the_next_pull_works;
     errors: bad_reference,
         unknown_image,
