@@ -37,7 +37,10 @@ pub(crate) fn cargo() -> anyhow::Result<Command> {
     }
     // cargo tells a package's build where xtask's own manifest lies; the inner cargo must not inherit that.
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
             command.env_remove(name);
         }
     }

@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })?;
     step("tests", || command(cargo()?.args(["test", "--locked", "--workspace"])))?;
     step("documentation", || {
-        let doc = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
+        let doc = ["doc", "--locked", "--workspace", "--no-deps"];
         command(cargo()?.args(doc).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     deny::run()?;

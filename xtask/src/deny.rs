@@ -26,7 +26,15 @@ fn install() -> anyhow::Result<PathBuf> {
     let program = folder.join("bin").join("cargo-deny");
     if !program.exists() {
         let mut command = cargo()?;
-        command.args(["install", "--locked", "--quiet", "--no-default-features", "--version", VERSION, "--root"]);
+        command.args([
+            "install",
+            "--locked",
+            "--quiet",
+            "--no-default-features",
+            "--version",
+            VERSION,
+            "--root",
+        ]);
         command.arg(&folder).arg("cargo-deny");
         command.env("CARGO_TARGET_DIR", folder.join("build"));
         for (setting, value) in [("OPT_LEVEL", "0"), ("DEBUG", "0"), ("LTO", "off"), ("STRIP", "true")] {

@@ -46,7 +46,9 @@ impl Prepared {
 /// Where the user is not root (containerd mounts), a tool cannot be had, or the build fails.
 pub(crate) fn prepare() -> anyhow::Result<Prepared> {
     if !is_root()? {
-        bail!("the end-to-end tests start containerd, which mounts: run this as root on a Debian machine");
+        bail!(
+            "a real containerd is started, which mounts and makes cgroups: run this as root, on a Debian machine"
+        );
     }
     let tools = tools::prepare()?;
     let daemon = build_binary("cri-server", "cri-imaged")?;

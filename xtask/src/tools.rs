@@ -49,11 +49,18 @@ pub(crate) fn prepare() -> anyhow::Result<PathBuf> {
     if !missing.is_empty() {
         crate::step::step("Debian's packages into target/tools", || {
             let names: Vec<&str> = RELEASES.iter().map(|release| release.name).collect();
-            let apt = Apt::open(&folder.join("apt"), &names)?;
+            let apt = Apt::open(&folder.join("apt"), &names)
+                .with_context(|| format!("missing: {}", wanted(&missing)))?;
             missing.iter().try_for_each(|release| unpack(&apt, &folder, release))
         })?;
     }
     Ok(folder)
+}
+
+fn wanted(releases: &[&Release]) -> String {
+    let lists =
+        releases.iter().map(|release| format!("{} of Debian {}", release.packages.join(", "), release.name));
+    lists.collect::<Vec<_>>().join("; ")
 }
 
 /// The stamp lists the packages: a changed list in this file brings a changed folder.

@@ -28,6 +28,10 @@ pub(crate) async fn simulator_behaves_as_this_containerd(version: Version) -> an
             Err(error) => failures.push(format!("{}: {error}", body.name())),
         }
     }
-    anyhow::ensure!(failures.is_empty(), "the simulator is wrong about {version:?}:\n{}", failures.join("\n"));
+    anyhow::ensure!(
+        failures.is_empty(),
+        "the simulator is wrong about {version:?}:\n{}",
+        failures.join("\n")
+    );
     Ok(())
 }

@@ -8,10 +8,16 @@ use super::Finding;
 const MAY_DEPEND_ON: [(&str, &[&str]); 15] = [
     ("api-listing", &[]),
     ("auth", &["refparse"]),
-    ("benches", &["auth", "containerd", "imagestore", "layer", "oci", "puller", "refparse", "registry", "sim"]),
+    (
+        "benches",
+        &["auth", "containerd", "imagestore", "layer", "oci", "puller", "refparse", "registry", "sim"],
+    ),
     ("containerd", &["cri-api", "oci", "refparse"]),
     ("cri-api", &[]),
-    ("cri-server", &["auth", "containerd", "cri-api", "imagestore", "layer", "oci", "puller", "refparse", "registry"]),
+    (
+        "cri-server",
+        &["auth", "containerd", "cri-api", "imagestore", "layer", "oci", "puller", "refparse", "registry"],
+    ),
     ("imagestore", &["containerd", "oci", "refparse"]),
     ("layer", &["oci", "refparse"]),
     ("oci", &["refparse"]),
@@ -40,7 +46,8 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
     if sections.get("lints").is_none_or(|lines| !lines.contains(&"workspace = true")) {
         findings.push(format!("{path}: `[lints] workspace = true` is missing: one lint table for all"));
     }
-    let name = package.iter().find_map(|line| line.strip_prefix("name = ")).unwrap_or_default().trim_matches('"');
+    let name =
+        package.iter().find_map(|line| line.strip_prefix("name = ")).unwrap_or_default().trim_matches('"');
     let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(package, _)| *package == name) else {
         findings.push(format!("{path}: `{name}` is not in xtask's table of allowed dependencies"));
         return findings;
@@ -53,7 +60,9 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
         for line in lines {
             let dependency = line.split([' ', '.', '=']).next().unwrap_or_default();
             if !line.contains("workspace = true") {
-                findings.push(format!("{path}: `{dependency}` is not taken from the workspace: versions stand once"));
+                findings.push(format!(
+                    "{path}: `{dependency}` is not taken from the workspace: versions stand once"
+                ));
             }
             let is_judged = !section.ends_with("dev-dependencies") || name == STRICT;
             if is_judged && ours.contains(dependency) && !allowed.contains(&dependency) {

@@ -29,7 +29,8 @@ impl Apt {
         let sources: String =
             releases.iter().map(|release| format!("deb {signed_by}{archive} {release} main\n")).collect();
         for sub in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(sub)).with_context(|| format!("cannot make {}", folder.display()))?;
+            fs::create_dir_all(folder.join(sub))
+                .with_context(|| format!("cannot make {}", folder.display()))?;
         }
         fs::write(folder.join("sources.list"), sources).context("cannot write the sources")?;
         fs::write(folder.join("status"), "").context("cannot write the package state")?;
@@ -81,7 +82,7 @@ fn debian_archive() -> anyhow::Result<String> {
         os.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim_matches('"').to_owned())
     };
     if field("ID=").as_deref() != Some("debian") {
-        bail!("the tools of the end-to-end tests are Debian's packages, and this is not Debian");
+        bail!("these tools are unpacked from Debian's packages, and this machine does not run Debian");
     }
     let release = field("VERSION_CODENAME=").unwrap_or_else(|| "sid".to_owned());
     let format = "$(RELEASE)|$(COMPONENT)|$(REPO_URI)";

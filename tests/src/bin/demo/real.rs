@@ -10,10 +10,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let mut node = Node::start(Version::V1_7).await?;
     let registry = Registry::start(Access::TlsAndToken).await?;
     registry.announce(&node.containerd().certs_d())?;
-    let version = node.containerd().ctr(&["version"]).await?;
-    let version =
-        version.lines().filter_map(|line| line.trim().strip_prefix("Version:")).last().unwrap_or_default();
-    show::step(&format!("containerd {} on {}", version.trim(), node.containerd().socket().display()));
+    let version = node.containerd().release().await?;
+    show::step(&format!("containerd {version} on {}", node.containerd().socket().display()));
     show::step(&format!("docker-registry on {}, TLS and token authentication", registry.host()));
     let reference = registry.reference("demo/six-layers:1");
     push(&registry, "demo/six-layers:1", &six_layers()?, Format::Oci).await?;
