@@ -5,8 +5,11 @@
 //! tests.
 
 mod clock;
+pub mod conformance;
 pub mod containerd;
 mod digest;
+pub mod image;
+pub mod registry;
 mod stub;
 
 pub use clock::Clock;

@@ -1,4 +1,4 @@
-//! A connection that breaks when containerd stops.
+//! A connection that breaks when containerd stops or its listener is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -8,21 +8,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-/// Passes bytes through until the token is cancelled, then fails both directions.
+/// Passes bytes through until one of its tokens is cancelled, then fails both directions.
 #[derive(Debug)]
 pub(crate) struct Breakable<S> {
     stream: S,
-    broken: Pin<Box<WaitForCancellationFutureOwned>>,
-    token: CancellationToken,
+    tokens: [CancellationToken; 2],
+    broken: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
 }
 
 impl<S> Breakable<S> {
-    pub(crate) fn new(stream: S, token: CancellationToken) -> Breakable<S> {
-        Breakable { stream, broken: Box::pin(token.clone().cancelled_owned()), token }
+    pub(crate) fn new(stream: S, stopping: CancellationToken, cut: CancellationToken) -> Breakable<S> {
+        let tokens = [stopping, cut];
+        let broken = tokens.clone().map(|token| Box::pin(token.cancelled_owned()));
+        Breakable { stream, tokens, broken }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if self.token.is_cancelled() || self.broken.as_mut().poll(context).is_ready() {
+        let was_cancelled = self.tokens.iter().any(CancellationToken::is_cancelled);
+        if was_cancelled || self.broken.iter_mut().any(|broken| broken.as_mut().poll(context).is_ready()) {
             return Err(io::Error::new(io::ErrorKind::ConnectionReset, "containerd stopped"));
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use hyper_util::rt::TokioIo;
@@ -38,25 +39,36 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// What an in-memory stream holds before its writer waits.
 const DUPLEX_BUFFER_BYTES: usize = 256 << 10;
 
+/// How long calls may go on after a server was told to stop. Event streams never end by themselves.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A listening server; dropping it leaves the server running.
 #[derive(Debug)]
 pub struct Serving {
     path: PathBuf,
     stop: CancellationToken,
+    cut: CancellationToken,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
 impl Serving {
-    /// Stops to accept, lets running calls end, and removes the socket.
+    /// Stops to accept, lets running calls end for a second at most, and removes the socket.
     ///
     /// # Errors
     /// When the server failed while it ran.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the server to end by itself.
-    pub async fn stop(self) -> io::Result<()> {
+    pub async fn stop(mut self) -> io::Result<()> {
         self.stop.cancel();
-        self.task.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let ended = match tokio::time::timeout(GRACE, &mut self.task).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.cut.cancel();
+                self.task.await
+            }
+        };
+        ended.map_err(io::Error::other)?.map_err(io::Error::other)?;
         match tokio::task::spawn_blocking(move || std::fs::remove_file(self.path)).await {
             Ok(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -104,13 +116,19 @@ impl Containerd {
             _ => {}
         }
         let shared = self.shared.clone();
-        let incoming = UnixListenerStream::new(UnixListener::bind(&path)?)
-            .map(move |stream| stream.map(|stream| Breakable::new(stream, shared.stopping())));
+        let cut = CancellationToken::new();
+        let incoming = {
+            let cut = cut.clone();
+            UnixListenerStream::new(UnixListener::bind(&path)?).map(move |stream| {
+                let (stopping, cut) = (shared.stopping(), cut.clone());
+                stream.map(|stream| Breakable::new(stream, stopping, cut))
+            })
+        };
         let stop = CancellationToken::new();
         let server = Server::builder()
             .add_routes(self.routes())
             .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
-        Ok(Serving { path, stop, task: tokio::spawn(server) })
+        Ok(Serving { path, stop, cut, task: tokio::spawn(server) })
     }
 
     /// Serves one connection over `stream`, until either side ends it.
@@ -118,7 +136,11 @@ impl Containerd {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let incoming = stream::iter([Ok::<_, io::Error>(Breakable::new(stream, self.shared.stopping()))]);
+        let incoming = stream::iter([Ok::<_, io::Error>(Breakable::new(
+            stream,
+            self.shared.stopping(),
+            CancellationToken::new(),
+        ))]);
         let server = Server::builder().add_routes(self.routes()).serve_with_incoming(incoming);
         tokio::spawn(server);
     }

@@ -1,0 +1,5 @@
+//! The fakes, through their wires.
+
+mod conformance;
+mod containerd;
+mod registry;
