@@ -55,3 +55,13 @@ async fn hosts_of_no_proxy_are_dialled_directly() {
     world.session("i.test/app:1").manifest(&descriptor_of(MANIFEST)).await.unwrap();
     assert_eq!(world.network.dialled(), ["inside.test:80"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_socks_proxy_is_a_configuration_error() {
+    let world =
+        World::configured(|config| config.proxies = Proxies::all("socks5://proxy.test:1080", ""), None);
+    let error = world.session("s.test/app:1").resolve().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(line(&error).ends_with("proxy scheme `socks5` is not supported"), "{}", line(&error));
+    assert!(world.network.dialled().is_empty());
+}
