@@ -1,5 +1,6 @@
 //! The channel to a unix socket.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,12 @@ pub fn unix_channel(path: &Path) -> Channel {
         .initial_connection_window_size(8 << 20)
         .connect_with_connector_lazy(tower::service_fn(move |_| {
             let path = path.clone();
-            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+            async move {
+                let connected = UnixStream::connect(&path).await;
+                // The system's error does not say which file it means.
+                let named =
+                    |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+                connected.map(TokioIo::new).map_err(named)
+            }
         }))
 }

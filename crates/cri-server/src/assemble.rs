@@ -1,81 +1,65 @@
 //! Makes the image service out of the configuration. The one place where the parts of the daemon meet.
 
-use cri_api::v1;
-use cri_api::v1::image_service_server::ImageService;
+use std::time::SystemTime;
+
+use containerd::{Client, NamespaceError, unix_channel};
+use imagestore::{ImageStore, Readiness, StoreConfig};
+use oci::PlatformMatcher;
+use puller::{Puller, PullerConfig};
+use registry::{ClientConfig, Dialer, Proxies};
 use tokio::sync::watch;
-use tonic::{Request, Response, Status};
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::Config;
+use crate::config::{Config, RegistryConfig};
 use crate::metrics::Metrics;
-use crate::readiness::Readiness;
+use crate::service::Service;
 
-/// A service and what it says of itself.
-pub(crate) struct Assembled<S> {
-    pub(crate) service: S,
+/// A service, what it says of itself, and the task that keeps its index true.
+pub(crate) struct Assembled {
+    pub(crate) service: Service,
     pub(crate) readiness: watch::Receiver<Readiness>,
+    _follower: AbortOnDropHandle<()>,
 }
 
-/// The service that `config` describes.
-pub(crate) fn assemble(config: &Config, _metrics: &Metrics) -> Assembled<impl ImageService> {
-    let reason = format!("no image store is connected to `{}` yet", config.containerd.address.display());
-    let (_, readiness) = watch::channel(Readiness::Waiting { reason: reason.clone() });
-    Assembled { service: Unconnected { reason }, readiness }
+/// The service that `config` describes. containerd need not be there yet.
+///
+/// # Errors
+/// [`NamespaceError`] for a namespace that containerd would refuse.
+pub(crate) fn assemble(config: &Config, metrics: &Metrics) -> Result<Assembled, NamespaceError> {
+    let client = Client::new(unix_channel(&config.containerd.address), &config.containerd.namespace)?;
+    let cri =
+        config.containerd.cri_address().map(|address| Client::cri(unix_channel(address), client.deadlines()));
+    let store = ImageStore::new(
+        client,
+        StoreConfig {
+            address: config.containerd.address.display().to_string(),
+            snapshotter: config.containerd.snapshotter.clone(),
+            platform: PlatformMatcher::host(),
+            instance: format!("{:016x}", rand::random::<u64>()),
+        },
+    );
+    let registry = registry::Client::new(registry_config(&config.registry), Dialer::tcp());
+    let puller = Puller::new(store.clone(), registry, PullerConfig { cri, now: wall_clock });
+    let readiness = store.readiness();
+    let follower = AbortOnDropHandle::new(tokio::spawn({
+        let store = store.clone();
+        async move { store.run().await }
+    }));
+    let service = Service::new(store, puller, metrics.clone(), wall_clock);
+    Ok(Assembled { service, readiness, _follower: follower })
 }
 
-/// Answers as a daemon does whose containerd is away.
-struct Unconnected {
-    reason: String,
-}
-
-impl Unconnected {
-    fn refuse<T>(&self) -> Result<Response<T>, Status> {
-        Err(Status::unavailable(&self.reason))
+fn registry_config(config: &RegistryConfig) -> ClientConfig {
+    ClientConfig {
+        config_path: config.config_path.clone(),
+        proxies: Proxies::from_env(),
+        jitter_seed: rand::random(),
+        ..ClientConfig::default()
     }
 }
 
-#[tonic::async_trait]
-impl ImageService for Unconnected {
-    type StreamImagesStream = tokio_stream::Empty<Result<v1::StreamImagesResponse, Status>>;
-
-    async fn list_images(
-        &self,
-        _: Request<v1::ListImagesRequest>,
-    ) -> Result<Response<v1::ListImagesResponse>, Status> {
-        self.refuse()
-    }
-
-    async fn stream_images(
-        &self,
-        _: Request<v1::StreamImagesRequest>,
-    ) -> Result<Response<Self::StreamImagesStream>, Status> {
-        self.refuse()
-    }
-
-    async fn image_status(
-        &self,
-        _: Request<v1::ImageStatusRequest>,
-    ) -> Result<Response<v1::ImageStatusResponse>, Status> {
-        self.refuse()
-    }
-
-    async fn pull_image(
-        &self,
-        _: Request<v1::PullImageRequest>,
-    ) -> Result<Response<v1::PullImageResponse>, Status> {
-        self.refuse()
-    }
-
-    async fn remove_image(
-        &self,
-        _: Request<v1::RemoveImageRequest>,
-    ) -> Result<Response<v1::RemoveImageResponse>, Status> {
-        self.refuse()
-    }
-
-    async fn image_fs_info(
-        &self,
-        _: Request<v1::ImageFsInfoRequest>,
-    ) -> Result<Response<v1::ImageFsInfoResponse>, Status> {
-        self.refuse()
-    }
+/// Wall time: the expiry of leases and the timestamps of `ImageFsInfo` are read by others.
+#[expect(clippy::disallowed_methods, reason = "the one place of the daemon that reads wall time")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }

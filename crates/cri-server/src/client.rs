@@ -113,27 +113,30 @@ async fn ask(arguments: &ClientArgs, command: Command) -> Result<(), ClientError
         Command::Pull(reference) => {
             let request = PullImageRequest { image: Some(spec(&reference)), ..Default::default() };
             let answer = client.pull_image(request).await;
-            let image_id = answer.map_err(failed("pull", &reference))?.into_inner().image_ref;
+            let image_id = answer.map_err(failed(format!("pull `{reference}`")))?.into_inner().image_ref;
             show(|out| arguments.output.pulled(&image_id, out))
         }
         Command::Images(filter) => {
             let image = filter.as_deref().map(spec);
             let request = ListImagesRequest { filter: image.map(|image| ImageFilter { image: Some(image) }) };
             let answer = client.list_images(bounded(request)).await;
-            let images = answer.map_err(failed("list", "images"))?.into_inner().images;
+            let images = answer.map_err(failed("list images".to_owned()))?.into_inner().images;
             show(|out| arguments.output.images(&images, out))
         }
         Command::Status { reference, verbose } => {
             let request = ImageStatusRequest { image: Some(spec(&reference)), verbose };
             let answer = client.image_status(bounded(request)).await;
-            let answer = answer.map_err(failed("show", &reference))?.into_inner();
+            let answer = answer.map_err(failed(format!("show `{reference}`")))?.into_inner();
             let image = answer.image.ok_or(ClientError::Absent(reference))?;
             show(|out| arguments.output.status(&image, &answer.info, out))
         }
         Command::Remove(references) => {
             for reference in references {
                 let request = RemoveImageRequest { image: Some(spec(&reference)) };
-                client.remove_image(bounded(request)).await.map_err(failed("remove", &reference))?;
+                client
+                    .remove_image(bounded(request))
+                    .await
+                    .map_err(failed(format!("remove `{reference}`")))?;
                 show(|out| arguments.output.removed(&reference, out))?;
             }
             Ok(())
@@ -175,13 +178,9 @@ fn bounded<T>(message: T) -> Request<T> {
     request
 }
 
-/// For `map_err`: a call that was to do `verb` to `what`.
-fn failed(verb: &str, what: &str) -> impl FnOnce(Status) -> ClientError {
-    move |status| ClientError::Call {
-        what: format!("{verb} `{what}`"),
-        code: status.code(),
-        message: status.message().to_owned(),
-    }
+/// For `map_err`: a call that was to do `what`.
+fn failed(what: String) -> impl FnOnce(Status) -> ClientError {
+    move |status| ClientError::Call { what, code: status.code(), message: status.message().to_owned() }
 }
 
 fn show(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(), ClientError> {

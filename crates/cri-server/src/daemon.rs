@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use cri_api::v1::image_service_server::ImageService;
+use imagestore::Readiness;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -22,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::abort::Aborter;
 use crate::config::Config;
 use crate::metrics::{self, Metrics};
-use crate::readiness::{self, Readiness};
+use crate::readiness;
 use crate::socket::{Socket, SocketError};
 use crate::{grpc, notify};
 

@@ -13,8 +13,8 @@ pub use config::{
 };
 pub use daemon::{DRAIN_GRACE, Daemon, ServeError, StartError};
 pub use exit::Exit;
+pub use imagestore::Readiness;
 pub use metrics::{Metrics, PullInFlight, PullResult};
-pub use readiness::Readiness;
 pub use reference::reference;
 pub use socket::{Socket, SocketError, SocketPlace};
 
@@ -33,5 +33,7 @@ mod print;
 mod readiness;
 mod reference;
 mod serve;
+mod service;
 mod signals;
 mod socket;
+mod status;

@@ -1,28 +1,15 @@
 //! Whether images can be served: what the daemon says of itself while containerd is away.
 
+use imagestore::Readiness;
 use tokio::sync::watch;
 
 use crate::notify;
 
-/// Whether containerd answers and the index of its images is true.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// Not now; the daemon serves all the same, and its calls answer UNAVAILABLE.
-    Waiting {
-        /// What is waited for, as a line for an operator; holds no secret.
-        reason: String,
-    },
-    /// Yes.
-    Ready,
-}
-
-impl Readiness {
-    /// One line for systemd's status and for `/readyz`.
-    pub(crate) fn line(&self) -> String {
-        match self {
-            Readiness::Waiting { reason } => format!("waiting: {reason}"),
-            Readiness::Ready => "ready".to_owned(),
-        }
+/// One line for systemd's status and for `/readyz`.
+pub(crate) fn line(readiness: &Readiness) -> String {
+    match readiness {
+        Readiness::Waiting { reason } => format!("waiting: {reason}"),
+        Readiness::Ready => "ready".to_owned(),
     }
 }
 
@@ -33,7 +20,7 @@ pub(crate) fn report(readiness: &mut watch::Receiver<Readiness>) {
         Readiness::Waiting { reason } => tracing::warn!(%reason, "not ready"),
         Readiness::Ready => tracing::info!("ready"),
     }
-    notify::status(&now.line());
+    notify::status(&line(&now));
 }
 
 /// Says every state that comes after the last that was reported. Ends with the sender.

@@ -17,18 +17,27 @@ use imagestore::ImageStore;
 use puller::Puller;
 use tonic::{Request, Response, Status};
 
+use crate::metrics::Metrics;
+
 /// Serves the images of one store.
 #[derive(Clone, Debug)]
-pub struct Service {
+pub(crate) struct Service {
     store: ImageStore,
     puller: Puller,
+    metrics: Metrics,
     now: fn() -> SystemTime,
 }
 
 impl Service {
-    /// A service over `store`, pulling with `puller`; `now` is the wall clock of `ImageFsInfo`'s timestamps.
-    pub fn new(store: ImageStore, puller: Puller, now: fn() -> SystemTime) -> Service {
-        Service { store, puller, now }
+    /// A service over `store`, pulling with `puller` and counting into `metrics`; `now` is the wall clock of
+    /// `ImageFsInfo`'s timestamps.
+    pub(crate) fn new(
+        store: ImageStore,
+        puller: Puller,
+        metrics: Metrics,
+        now: fn() -> SystemTime,
+    ) -> Service {
+        Service { store, puller, metrics, now }
     }
 }
 

@@ -31,13 +31,13 @@ impl ImageStore {
                 }
                 Err(error) => error,
             };
-            let reason = chain(&broken);
-            let repeated =
-                matches!(&*self.shared.readiness.borrow(), Readiness::Connecting(was) if *was == reason);
-            if !repeated {
-                tracing::warn!(error = %reason, "containerd is not followed; trying again until it is");
-            }
-            self.shared.readiness.send_replace(Readiness::Connecting(reason));
+            // The daemon says each change in its log; the same reason again is none.
+            let waiting = Readiness::Waiting { reason: chain(&broken) };
+            self.shared.readiness.send_if_modified(|state| {
+                let changed = *state != waiting;
+                *state = waiting;
+                changed
+            });
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RETRY_MAX);
         }

@@ -18,6 +18,8 @@ use crate::{Details, Image, LookupError, Readiness, StoreError};
 /// What a store is told at the start.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
+    /// Where containerd is, for what is said while it is away.
+    pub address: String,
     /// Name of the snapshotter that images are unpacked into.
     pub snapshotter: String,
     /// Which platform's image an index stands for.
@@ -52,7 +54,9 @@ pub(crate) struct Shared {
 impl ImageStore {
     /// A store over `client`, empty and not ready until [`ImageStore::run`] runs.
     pub fn new(client: Client, config: StoreConfig) -> ImageStore {
-        let (readiness, _) = watch::channel(Readiness::Connecting("containerd was not asked yet".to_owned()));
+        let (readiness, _) = watch::channel(Readiness::Waiting {
+            reason: format!("containerd at `{}` was not asked yet", config.address),
+        });
         ImageStore {
             shared: Arc::new(Shared {
                 client,
@@ -102,7 +106,7 @@ impl ImageStore {
     pub(crate) fn check_ready(&self) -> Result<(), StoreError> {
         match &*self.shared.readiness.borrow() {
             Readiness::Ready => Ok(()),
-            Readiness::Connecting(reason) => Err(StoreError::NotReady(reason.clone())),
+            Readiness::Waiting { reason } => Err(StoreError::NotReady(reason.clone())),
         }
     }
 

@@ -86,15 +86,20 @@ async fn measure(
     listed: &[SnapshotInfo],
     known: &BTreeMap<String, SnapshotUsage>,
 ) -> Result<BTreeMap<String, SnapshotUsage>, CallError> {
-    let each = listed.iter().map(|info| async move {
-        if let Some(usage) = known.get(&info.name) {
-            return Ok(Some((info.name.clone(), *usage)));
-        }
-        match snapshots.usage(&info.name).await {
-            Ok(usage) => Ok(Some((info.name.clone(), usage))),
-            // Removed since it was listed.
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+    let names: Vec<String> = listed.iter().map(|info| info.name.clone()).collect();
+    let each = names.into_iter().map(|name| {
+        let known = known.get(&name).copied();
+        let snapshots = snapshots.clone();
+        async move {
+            if let Some(usage) = known {
+                return Ok(Some((name, usage)));
+            }
+            match snapshots.usage(&name).await {
+                Ok(usage) => Ok(Some((name, usage))),
+                // Removed since it was listed.
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            }
         }
     });
     let found: Vec<_> = stream::iter(each).buffered(MEASURED_AT_ONCE).try_collect().await?;

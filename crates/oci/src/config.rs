@@ -71,7 +71,11 @@ mod tests {
 
     #[test]
     fn nulls_and_absent_fields_are_defaults() {
-        for text in ["{}", r#"{"config":null,"rootfs":null}"#, r#"{"config":{"User":null},"rootfs":{"diff_ids":null}}"#] {
+        for text in [
+            "{}",
+            r#"{"config":null,"rootfs":null}"#,
+            r#"{"config":{"User":null},"rootfs":{"diff_ids":null}}"#,
+        ] {
             let config = ImageConfig::parse(text.as_bytes()).expect(text);
             assert_eq!((config.user.as_str(), config.diff_ids.len()), ("", 0), "{text}");
         }
@@ -79,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_diff_id_that_is_no_digest_is_refused_by_its_number() {
-        let error = ImageConfig::parse(br#"{"rootfs":{"diff_ids":["sha256:00"]}}"#).expect_err("a short digest");
+        let error =
+            ImageConfig::parse(br#"{"rootfs":{"diff_ids":["sha256:00"]}}"#).expect_err("a short digest");
         assert_eq!(error.to_string(), "image config with diff id number 0");
     }
 }

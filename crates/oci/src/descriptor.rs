@@ -26,7 +26,13 @@ pub struct Descriptor {
 impl Descriptor {
     /// A descriptor without platform and annotations.
     pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Descriptor {
-        Descriptor { media_type: media_type.into(), digest, size, platform: None, annotations: BTreeMap::new() }
+        Descriptor {
+            media_type: media_type.into(),
+            digest,
+            size,
+            platform: None,
+            annotations: BTreeMap::new(),
+        }
     }
 }
 
@@ -67,8 +73,8 @@ impl TryFrom<RawDescriptor> for Descriptor {
     type Error = DescriptorError;
 
     fn try_from(raw: RawDescriptor) -> Result<Descriptor, DescriptorError> {
-        let digest =
-            Digest::parse(&raw.digest).map_err(|source| DescriptorError::Digest(shortened(&raw.digest), source))?;
+        let digest = Digest::parse(&raw.digest)
+            .map_err(|source| DescriptorError::Digest(shortened(&raw.digest), source))?;
         let size = u64::try_from(raw.size)
             .map_err(|_| DescriptorError::Size { digest: digest.to_string(), size: raw.size })?;
         Ok(Descriptor {

@@ -191,7 +191,11 @@ mod tests {
     fn what_go_reads_is_read() {
         check(OCI_INDEX, r#"{"manifests":null}"#, expect!["index of 0"]);
         check(OCI_INDEX, r#"{}"#, expect!["index of 0"]);
-        check(OCI_MANIFEST, r#"{"config":{"digest":"DIGEST"},"layers":null}"#, expect!["manifest with 0 layers"]);
+        check(
+            OCI_MANIFEST,
+            r#"{"config":{"digest":"DIGEST"},"layers":null}"#,
+            expect!["manifest with 0 layers"],
+        );
         check(
             DOCKER_MANIFEST,
             r#"{"schemaVersion":2,"config":{"digest":"DIGEST","size":3},"layers":[{"digest":"DIGEST","size":1}]}"#,
@@ -209,12 +213,16 @@ mod tests {
         check(
             OCI_MANIFEST,
             r#"{"config":{"digest":"DIGEST"},"manifests":[]}"#,
-            expect!["announced as `application/vnd.oci.image.manifest.v1+json` but the document has `manifests`"],
+            expect![
+                "announced as `application/vnd.oci.image.manifest.v1+json` but the document has `manifests`"
+            ],
         );
         check(
             OCI_MANIFEST,
             r#"{"mediaType":"application/vnd.oci.image.index.v1+json","config":{"digest":"DIGEST"}}"#,
-            expect!["announced as `application/vnd.oci.image.manifest.v1+json` but the document has `mediaType`"],
+            expect![
+                "announced as `application/vnd.oci.image.manifest.v1+json` but the document has `mediaType`"
+            ],
         );
         check(
             OCI_MANIFEST,

@@ -54,7 +54,10 @@ impl LayerCompression {
     /// The compression of a layer with `media_type`; `None` where that is no layer that containerd can unpack
     /// (encrypted layers, artifacts, Helm charts).
     pub fn of(media_type: &str) -> Option<LayerCompression> {
-        let oci = ["application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar"];
+        let oci = [
+            "application/vnd.oci.image.layer.v1.tar",
+            "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        ];
         for base in oci {
             if let Some(suffix) = media_type.strip_prefix(base) {
                 return match suffix {
@@ -66,9 +69,8 @@ impl LayerCompression {
             }
         }
         match media_type {
-            "application/vnd.docker.image.rootfs.diff.tar" | "application/vnd.docker.image.rootfs.foreign.diff.tar" => {
-                Some(LayerCompression::Sniff)
-            }
+            "application/vnd.docker.image.rootfs.diff.tar"
+            | "application/vnd.docker.image.rootfs.foreign.diff.tar" => Some(LayerCompression::Sniff),
             "application/vnd.docker.image.rootfs.diff.tar.gzip"
             | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Some(LayerCompression::Gzip),
             "application/vnd.docker.image.rootfs.diff.tar.zstd" => Some(LayerCompression::Zstd),
@@ -83,7 +85,11 @@ mod tests {
 
     #[track_caller]
     fn check(media_type: &str, document: Option<DocumentKind>, layer: Option<LayerCompression>) {
-        assert_eq!((DocumentKind::of(media_type), LayerCompression::of(media_type)), (document, layer), "{media_type}");
+        assert_eq!(
+            (DocumentKind::of(media_type), LayerCompression::of(media_type)),
+            (document, layer),
+            "{media_type}"
+        );
     }
 
     #[test]
@@ -98,7 +104,11 @@ mod tests {
         check("application/vnd.oci.image.layer.v1.tar+zstd", None, Some(LayerCompression::Zstd));
         check("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", None, None);
         check("application/vnd.docker.image.rootfs.diff.tar", None, Some(LayerCompression::Sniff));
-        check("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", None, Some(LayerCompression::Gzip));
+        check(
+            "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+            None,
+            Some(LayerCompression::Gzip),
+        );
         check("application/vnd.cncf.helm.chart.content.v1.tar+gzip", None, None);
     }
 

@@ -28,7 +28,12 @@ pub struct Platform {
 impl Platform {
     /// A platform without features, as written.
     pub fn new(os: &str, architecture: &str, variant: &str) -> Platform {
-        Platform { os: os.into(), architecture: architecture.into(), variant: variant.into(), os_features: Vec::new() }
+        Platform {
+            os: os.into(),
+            architecture: architecture.into(),
+            variant: variant.into(),
+            os_features: Vec::new(),
+        }
     }
 
     /// The platform that this process runs on.
@@ -113,7 +118,8 @@ impl PlatformMatcher {
     pub fn only(platform: Platform) -> PlatformMatcher {
         let platform = platform.normalized();
         let os = platform.os.clone();
-        let of = |architecture: &str, variant: String| Platform::new(&os, architecture, &variant).normalized();
+        let of =
+            |architecture: &str, variant: String| Platform::new(&os, architecture, &variant).normalized();
         let number = platform.variant.trim_start_matches('v').parse::<u8>().ok();
         let mut ranked = Vec::new();
         match platform.architecture.as_str() {
@@ -151,8 +157,12 @@ impl PlatformMatcher {
     /// The platform that was asked for.
     pub fn platform(&self) -> &Platform {
         // `only` pushes at least one platform on each of its branches; the fallback keeps the accessor total.
-        static NONE: Platform =
-            Platform { os: String::new(), architecture: String::new(), variant: String::new(), os_features: Vec::new() };
+        static NONE: Platform = Platform {
+            os: String::new(),
+            architecture: String::new(),
+            variant: String::new(),
+            os_features: Vec::new(),
+        };
         self.ranked.first().unwrap_or(&NONE)
     }
 
@@ -185,7 +195,8 @@ impl PlatformMatcher {
 /// (Arm Architecture Reference Manual, "Armv9-A extends Armv8.5-A"). An unknown variant runs none.
 fn arm64_variants(variant: &str) -> Vec<String> {
     let variant = if variant.is_empty() { "v8" } else { variant };
-    let (major, minor) = variant.trim_start_matches('v').split_once('.').unwrap_or((variant.trim_start_matches('v'), "0"));
+    let (major, minor) =
+        variant.trim_start_matches('v').split_once('.').unwrap_or((variant.trim_start_matches('v'), "0"));
     let Ok(minor) = minor.parse::<u8>() else { return Vec::new() };
     let down = |major: u8, from: u8| {
         (0..=from).rev().map(move |m| if m == 0 { format!("v{major}") } else { format!("v{major}.{m}") })
@@ -202,7 +213,8 @@ mod tests {
     use super::*;
 
     fn entry(number: u64, platform: Option<Platform>) -> Descriptor {
-        let mut descriptor = Descriptor::new("application/vnd.oci.image.manifest.v1+json", crate::sha256(b""), number);
+        let mut descriptor =
+            Descriptor::new("application/vnd.oci.image.manifest.v1+json", crate::sha256(b""), number);
         descriptor.platform = platform;
         descriptor
     }

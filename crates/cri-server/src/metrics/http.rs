@@ -15,7 +15,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::Metrics;
-use crate::readiness::Readiness;
+use imagestore::Readiness;
+
+use crate::readiness;
 
 /// Connections at a time; a scraper and a few probes need no more, and any local user can open them.
 const CONNECTIONS_MAX: usize = 16;
@@ -83,7 +85,7 @@ fn answer(
             let now = readiness.borrow();
             let ready = *now == Readiness::Ready;
             let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-            (status, TEXT, now.line() + "\n")
+            (status, TEXT, readiness::line(&now) + "\n")
         }
         (_, "/metrics" | "/healthz" | "/readyz") => (StatusCode::METHOD_NOT_ALLOWED, TEXT, String::new()),
         _ => (StatusCode::NOT_FOUND, TEXT, "there are /metrics, /healthz and /readyz\n".to_owned()),

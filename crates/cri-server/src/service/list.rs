@@ -27,10 +27,7 @@ impl Service {
 pub(super) fn in_batches(
     images: Vec<pb::Image>,
 ) -> BoxStream<'static, Result<pb::StreamImagesResponse, Status>> {
-    stream::iter(images)
-        .ready_chunks(BATCH)
-        .map(|images| Ok(pb::StreamImagesResponse { images }))
-        .boxed()
+    stream::iter(images).ready_chunks(BATCH).map(|images| Ok(pb::StreamImagesResponse { images })).boxed()
 }
 
 #[cfg(test)]

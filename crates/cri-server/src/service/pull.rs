@@ -6,6 +6,7 @@ use refparse::Reference;
 use tonic::Status;
 
 use super::Service;
+use crate::metrics::PullResult;
 use crate::status::{from_pull, invalid};
 
 impl Service {
@@ -23,10 +24,14 @@ impl Service {
         };
         let credentials =
             Credentials::from_auth_config(&auth, reference.registry()).map_err(|error| invalid(&error))?;
-        let pulled = self.puller.pull(&reference, &credentials).await;
-        match pulled {
-            Ok(pulled) => Ok(pb::PullImageResponse { image_ref: pulled.image_id.to_string() }),
+        let counted = self.metrics.pull_started();
+        match self.puller.pull(&reference, &credentials).await {
+            Ok(pulled) => {
+                counted.end(PullResult::Done);
+                Ok(pb::PullImageResponse { image_ref: pulled.image_id.to_string() })
+            }
             Err(error) => {
+                counted.end(PullResult::Failed);
                 let status = from_pull(&reference, &error);
                 tracing::warn!(image = %reference, code = ?status.code(), error = status.message(), "pull failed");
                 Err(status)

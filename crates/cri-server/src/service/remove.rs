@@ -22,7 +22,8 @@ impl Service {
             }
             outcome
         });
-        let outcome = removal.await.map_err(|error| Status::internal(format!("removal ended early: {error}")))?;
+        let outcome =
+            removal.await.map_err(|error| Status::internal(format!("removal ended early: {error}")))?;
         outcome.map_err(|error| from_store(&error))?;
         Ok(pb::RemoveImageResponse {})
     }

@@ -53,6 +53,7 @@ impl Node {
         let store = ImageStore::new(
             client,
             StoreConfig {
+                address: "in memory".into(),
                 snapshotter: "overlayfs".into(),
                 platform: PlatformMatcher::host(),
                 instance: instance.into(),
