@@ -61,13 +61,14 @@ impl CallError {
 
     pub(crate) fn from_status(operation: &'static str, subject: &str, status: &Status) -> CallError {
         let mut message: String = status.message().chars().take(MESSAGE_BYTES_MAX).collect();
-        if let Some(source) = std::error::Error::source(status) {
-            // A transport error's own message is the bare "transport error"; the reason is in its sources.
-            let mut cause = Some(source);
-            while let Some(inner) = cause {
-                message = format!("{message}: {inner}");
-                cause = inner.source();
+        // A transport error's own message may be the bare "transport error"; the reason is in its sources.
+        let mut source = std::error::Error::source(status);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
             }
+            source = cause.source();
         }
         CallError { operation, subject: subject.to_owned(), kind: kind(status), message }
     }
