@@ -51,8 +51,9 @@ pub(crate) fn run(arguments: &ServeArgs) -> Exit {
 
 async fn daemon(config: &Config) -> Result<(), Box<dyn Error>> {
     let shutdown = signals::termination()?;
-    tracing::info!(containerd = %config.containerd.address.display(), namespace = %config.containerd.namespace, "starting");
     let daemon = Daemon::bind(config).await?;
+    let address = config.containerd.address.display();
+    tracing::info!(containerd = %address, namespace = config.containerd.namespace, "starting");
     let assembled = assemble::assemble(config, daemon.metrics())?;
     daemon.serve(assembled.service, assembled.readiness, shutdown).await?;
     Ok(())

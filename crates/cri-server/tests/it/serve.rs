@@ -1,5 +1,6 @@
 //! `cri-imaged serve` as systemd runs it: ready when it is, stopped by SIGTERM, on a socket of its own or one passed on.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::Read;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -17,10 +18,23 @@ use crate::program::{Ran, command, cri_imaged};
 /// Far above what a start takes on a loaded machine; a test that fails waits no longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A process that does not outlive its test, not even one that fails.
+struct Mortal(Child);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        // It has ended where the test went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A daemon, and what it says to the systemd that this test plays.
 struct Daemon {
-    child: Child,
+    child: Mortal,
     notifications: UnixDatagram,
+    /// All lines so far: a state that is waited for may have been said before another one was.
+    said: RefCell<Vec<String>>,
     directory: TempDir,
 }
 
@@ -39,18 +53,27 @@ impl Daemon {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        Daemon { child, notifications, directory }
+        Daemon { child: Mortal(child), notifications, said: RefCell::default(), directory }
     }
 
-    /// Reads what the daemon says up to `state`.
+    /// Waits for the daemon to say `state`.
     #[track_caller]
     fn wait_for(&self, state: &str) {
+        self.wait_until(|line| line == state);
+    }
+
+    /// The first line that `is_it`, of what the daemon has said or will say.
+    #[track_caller]
+    fn wait_until(&self, is_it: impl Fn(&str) -> bool) -> String {
+        let mut said = self.said.borrow_mut();
         let mut message = [0; 4096];
         loop {
-            let count = self.notifications.recv(&mut message).expect("a notification in time");
-            if std::str::from_utf8(&message[..count]).expect("UTF-8").lines().any(|line| line == state) {
-                return;
+            if let Some(line) = said.iter().find(|line| is_it(line)) {
+                return line.clone();
             }
+            let count = self.notifications.recv(&mut message).expect("a notification in time");
+            let text = std::str::from_utf8(&message[..count]).expect("UTF-8");
+            said.extend(text.lines().map(str::to_owned));
         }
     }
 
@@ -59,15 +82,15 @@ impl Daemon {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
+        let pid = Pid::from_child(&self.child.0);
         kill_process(pid, signal).expect("it lives");
     }
 
     /// Its exit code and its log.
     fn end(mut self) -> (Option<i32>, String) {
         let mut log = String::new();
-        self.child.stderr.take().expect("piped").read_to_string(&mut log).expect("UTF-8");
-        (self.child.wait().expect("it ends").code(), log)
+        self.child.0.stderr.take().expect("piped").read_to_string(&mut log).expect("UTF-8");
+        (self.child.0.wait().expect("it ends").code(), log)
     }
 }
 
@@ -76,6 +99,8 @@ fn starts_without_containerd_says_so_and_stops_on_sigterm() {
     let daemon = Daemon::start(&["--log-format", "json"]);
     daemon.wait_for("READY=1");
     UnixStream::connect(daemon.socket()).expect("served when it says so");
+    let status = daemon.wait_until(|line| line.contains("No such file or directory"));
+    let reason = status.strip_prefix("STATUS=waiting: ").expect("it waits for what is missing");
     let socket = daemon.socket();
     daemon.signal(Signal::TERM);
     daemon.wait_for("STOPPING=1");
@@ -84,10 +109,13 @@ fn starts_without_containerd_says_so_and_stops_on_sigterm() {
     assert!(!Path::new(&socket).exists());
     let lines: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();
-    let waits = |line: &serde_json::Value| line["fields"]["message"] == "not ready";
-    let reason =
-        &lines.iter().find(|line| waits(line)).expect("it says what it waits for")["fields"]["reason"];
-    assert!(reason.as_str().expect("text").contains("/nonexistent/containerd.sock"), "{reason}");
+    let says_so = |line: &serde_json::Value| {
+        line["fields"]["message"] == "not ready" && line["fields"]["reason"] == reason
+    };
+    assert!(lines.iter().any(says_so), "{log}");
+    let says_where =
+        |line: &serde_json::Value| line["fields"]["containerd"] == "/nonexistent/containerd.sock";
+    assert!(lines.iter().any(says_where), "{log}");
 }
 
 #[test]
@@ -120,14 +148,10 @@ fn a_daemon_that_was_killed_is_no_obstacle_to_the_next() {
     daemon.wait_for("READY=1");
     daemon.signal(Signal::KILL);
     let socket = daemon.socket();
-    let directory = {
-        let Daemon { mut child, directory, .. } = daemon;
-        child.wait().expect("it ends");
-        directory
-    };
+    let Daemon { child, directory: _directory, .. } = daemon;
+    drop(child);
     assert!(fs::symlink_metadata(&socket).is_ok(), "left behind");
-    let next = cri_server::Socket::bind(&socket).expect("replaced");
-    drop((next, directory));
+    cri_server::Socket::bind(&socket).expect("replaced");
 }
 
 #[test]
@@ -148,16 +172,14 @@ fn a_socket_that_systemd_passes_on_is_served_and_left() {
         .process_group(0)
         .spawn()
         .expect("it starts");
-    let daemon = Daemon { child, notifications, directory };
+    let daemon = Daemon { child: Mortal(child), notifications, said: RefCell::default(), directory };
     daemon.wait_for("READY=1");
     let Ran { code, stderr, .. } = cri_imaged(&["images", "--socket", path.to_str().expect("UTF-8")], "");
     assert_eq!(code, Some(1), "no containerd, but an answer");
     assert!(stderr.contains("UNAVAILABLE"), "{stderr}");
     daemon.signal(Signal::TERM);
     daemon.wait_for("STOPPING=1");
-    let directory = daemon.directory.path().to_owned();
-    let Daemon { mut child, directory: kept, .. } = daemon;
-    assert!(child.wait().expect("it ends").success());
-    assert!(directory.join("activated.sock").exists(), "systemd's to keep");
-    drop(kept);
+    let Daemon { mut child, directory: _directory, .. } = daemon;
+    assert!(child.0.wait().expect("it ends").success());
+    assert!(path.exists(), "systemd's to keep");
 }
