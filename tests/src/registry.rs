@@ -123,13 +123,10 @@ impl Registry {
 pub fn certs_d(folder: &Path, host: &str, ca: Option<PathBuf>) -> anyhow::Result<()> {
     let folder = folder.join(host);
     fs::create_dir_all(&folder)?;
-    let (scheme, trust) = match ca {
-        Some(ca) => ("https", format!("ca = \"{}\"\n", ca.display())),
-        None => ("http", String::new()),
+    let text = match ca {
+        Some(ca) => format!("server = \"https://{host}\"\nca = \"{}\"\n", ca.display()),
+        None => format!("server = \"http://{host}\"\n"),
     };
-    let url = format!("{scheme}://{host}");
-    let text =
-        format!("server = \"{url}\"\n[host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n{trust}");
     fs::write(folder.join("hosts.toml"), text)?;
     Ok(())
 }

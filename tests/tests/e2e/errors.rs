@@ -18,7 +18,7 @@ async fn node(version: Version) -> anyhow::Result<(Node, State)> {
 
 pub(crate) async fn bad_reference(version: Version) -> anyhow::Result<()> {
     let (node, before) = node(version).await?;
-    for reference in ["", "UPPER/case:1", "busybox:ta g", "busybox@sha256:short"] {
+    for reference in ["", "team/UPPER:1", "busybox:ta g", "busybox@sha256:short"] {
         let result = node.images().await?.pull(reference).await;
         assert_status(result, Code::InvalidArgument, &[reference, "reference"]);
     }
@@ -52,7 +52,7 @@ pub(crate) async fn wrong_password(version: Version) -> anyhow::Result<()> {
     if let Err(status) = &wrong {
         assert!(!status.message().contains("not-the-password"), "{status:?}");
     }
-    assert_status(wrong, Code::Unauthenticated, &[&reference, "401"]);
+    assert_status(wrong, Code::Unauthenticated, &[&reference, "credentials refused"]);
     assert_status(images.pull(&reference).await, Code::Unauthenticated, &[&reference]);
     assert_eq!(node.state().await?, before);
     Ok(())
