@@ -19,7 +19,7 @@ const MANAGED: (&str, &str) = ("io.cri-containerd.image", "managed");
 async fn put(subject: &Subject, tag: &str) -> (Subject, Image) {
     let plugin = subject.in_namespace("k8s.io");
     plugin.create_lease(tag, &[]).await;
-    let layer = Layer::new([File::file("tag", tag.to_owned())], Compression::Gzip);
+    let layer = Layer::new([File::regular("tag", tag.to_owned())], Compression::Gzip);
     let image = ImageBuilder::new().layer(layer).user("1000:1000").comment(tag).build();
     let leased = plugin.with_lease(tag);
     for blob in image.blobs() {
@@ -73,8 +73,8 @@ pub(super) async fn a_record_becomes_visible_by_id_and_by_name(subject: Subject)
     };
     let seen = wait(&plugin, id, complete).await.unwrap();
     assert_eq!(seen.id, id);
-    assert_eq!(seen.repo_tags, [name.clone()]);
-    assert_eq!(seen.repo_digests, [digested.clone()]);
+    assert_eq!(seen.repo_tags, [name.as_str()]);
+    assert_eq!(seen.repo_digests, [digested.as_str()]);
     let layers: u64 = image.layer_blobs().iter().map(|layer| layer.size()).sum();
     assert_eq!(seen.size, target.size() + image.config().size() + layers);
     assert_eq!(seen.uid.map(|uid| uid.value), Some(1000));

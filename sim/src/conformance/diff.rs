@@ -15,7 +15,7 @@ async fn apply(subject: &Subject, blob: &Blob, mounts: Vec<Mount>) -> Result<Des
 }
 
 fn files(tag: &str) -> Vec<File> {
-    vec![File::directory("etc"), File::file("etc/name", tag.to_owned()), File::symlink("link", "etc/name")]
+    vec![File::directory("etc"), File::regular("etc/name", tag.to_owned()), File::symlink("link", "etc/name")]
 }
 
 pub(super) async fn every_compression_gives_the_diff_id(subject: Subject) {

@@ -35,10 +35,9 @@ async fn subscribe(subject: &Subject, filter: &str) -> mpsc::UnboundedReceiver<E
         for number in 0.. {
             let name = format!("probe-{number}");
             subject.create_image(&name, &blob("probe"), &[]).await;
-            if let Ok(Some(event)) = tokio::time::timeout(PROBE, receiver.recv()).await {
-                if image_name(&event) == name {
-                    return;
-                }
+            let seen = tokio::time::timeout(PROBE, receiver.recv()).await.ok().flatten();
+            if seen.is_some_and(|event| image_name(&event) == name) {
+                return;
             }
         }
     };

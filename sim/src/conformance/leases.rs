@@ -16,7 +16,7 @@ pub(super) async fn a_lease_lives_from_create_to_delete(subject: Subject) {
         let leases = subject.leases().list(request).await.unwrap().into_inner().leases;
         leases.into_iter().map(|lease| lease.id).collect::<Vec<_>>()
     };
-    assert_eq!(list().await, [lease.id.clone()]);
+    assert_eq!(list().await, [lease.id.as_str()]);
     let delete = || subject.request(api::DeleteRequest { id: lease.id.clone(), sync: false });
     subject.leases().delete(delete()).await.unwrap();
     assert!(list().await.is_empty());

@@ -57,7 +57,9 @@ pub(super) async fn the_reference_label_finds_the_committed_one(subject: Subject
     let found = subject.with_lease("l").prepare("k2", "", &[(REFERENCE, "chain")]).await.unwrap_err();
     assert_eq!(found.code(), Code::AlreadyExists);
     assert_eq!(subject.stat("k2").await.unwrap_err().code(), Code::NotFound, "nothing was prepared");
-    assert_eq!(subject.held("l").await, [format!("snapshots/{SNAPSHOTTER} chain")].into());
+    if subject.version.leases_found_snapshots() {
+        assert_eq!(subject.held("l").await, [format!("snapshots/{SNAPSHOTTER} chain")].into());
+    }
     subject.prepare("k3", "", &[(REFERENCE, "other")]).await.unwrap();
     let key = subject.prepare("k3", "", &[]).await.unwrap_err();
     assert_eq!(key.code(), Code::AlreadyExists, "a key is used once");

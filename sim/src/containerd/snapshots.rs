@@ -254,7 +254,7 @@ impl SnapshotsService {
 
     /// # Errors
     /// Already exists when the key does, or the snapshot that the reference label names: the caller's lease then
-    /// holds that one.
+    /// holds that one, in versions that do so.
     fn create(&self, context: &Context, new: &New) -> Result<Vec<Mount>, Status> {
         labels::validate(&new.labels)?;
         let now = self.0.now();
@@ -264,11 +264,11 @@ impl SnapshotsService {
         let records = records_mut(state, context, &new.snapshotter);
         let target = new.labels.get(REFERENCE_LABEL).filter(|target| records.contains_key(*target)).cloned();
         if let Some(target) = target {
-            hold(state, context, &new.snapshotter, &target)?;
+            self.hold_found(state, context, &new.snapshotter, &target)?;
             return Err(failure::already_exists(format!("target snapshot \"{target}\"")));
         }
         if records.contains_key(&new.key) {
-            hold(state, context, &new.snapshotter, &new.key)?;
+            self.hold_found(state, context, &new.snapshotter, &new.key)?;
             return Err(failure::already_exists(format!("snapshot \"{}\"", new.key)));
         }
         let parent = (!new.parent.is_empty()).then(|| new.parent.clone());
@@ -316,7 +316,7 @@ impl SnapshotsService {
         namespace.check_lease(context)?;
         let records = records_mut(state, context, &snapshotter);
         if records.contains_key(&name) {
-            hold(state, context, &snapshotter, &name)?;
+            self.hold_found(state, context, &snapshotter, &name)?;
             return Err(failure::already_exists(format!("snapshot \"{name}\"")));
         }
         let active = records.get(&key).ok_or_else(|| missing(&key))?;
@@ -354,6 +354,19 @@ impl SnapshotsService {
         let event = SnapshotCommit { key, name, snapshotter };
         publish(state, now, &context.namespace, "/snapshot/commit", &event);
         Ok(())
+    }
+
+    fn hold_found(
+        &self,
+        state: &mut State,
+        context: &Context,
+        snapshotter: &str,
+        key: &str,
+    ) -> Result<(), Status> {
+        if !self.0.options().version.leases_found_snapshots() {
+            return Ok(());
+        }
+        hold(state, context, snapshotter, key)
     }
 
     fn measure(&self, snapshotter: &str, record: &SnapshotRecord) -> Result<(i64, i64), Status> {

@@ -7,7 +7,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Version {
-    /// 1.6, as of 1.6.39.
+    /// 1.6, as of 1.6.20, which Debian 12 ships.
     V1_6,
     /// 1.7, as of 1.7.34.
     V1_7,
@@ -25,7 +25,7 @@ impl Version {
     /// What the version service answers.
     pub fn text(self) -> &'static str {
         match self {
-            Version::V1_6 => "1.6.39",
+            Version::V1_6 => "1.6.20",
             Version::V1_7 => "1.7.34",
             Version::V2_1 => "v2.1.9",
             Version::V2_3 => "v2.3.4",
@@ -45,6 +45,12 @@ impl Version {
     /// Whether the overlay snapshotter lists the capability `rebase` (2.2).
     pub fn has_rebase_capability(self) -> bool {
         self.commits_onto_parent()
+    }
+
+    /// Whether a snapshot that a prepare finds instead of making it is added to the caller's lease (1.6.33 has
+    /// it, 1.6.30 does not).
+    pub fn leases_found_snapshots(self) -> bool {
+        self >= Version::V1_7
     }
 
     /// Whether a committed blob is announced on `/content/create` (2.0).

@@ -5,7 +5,7 @@ use bytes::Bytes;
 /// Modification time of every entry that does not say otherwise: 2026-01-01T00:00:00Z.
 const MODIFIED: u64 = 1_767_225_600;
 
-/// An entry of a layer, built with [`File::file`] and its siblings.
+/// An entry of a layer, built with [`File::regular`] and its siblings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     pub(super) path: String,
@@ -39,7 +39,7 @@ impl File {
     }
 
     /// A regular file, mode 0644.
-    pub fn file(path: impl Into<String>, bytes: impl Into<Bytes>) -> File {
+    pub fn regular(path: impl Into<String>, bytes: impl Into<Bytes>) -> File {
         File::new(path, Kind::File(bytes.into()), 0o644)
     }
 
@@ -74,12 +74,12 @@ impl File {
             Some((parent, base)) => format!("{parent}/.wh.{base}"),
             None => format!(".wh.{path}"),
         };
-        File::file(name, Bytes::new())
+        File::regular(name, Bytes::new())
     }
 
     /// Hides everything that the layers below have in `directory`.
     pub fn opaque(directory: &str) -> File {
-        File::file(format!("{directory}/.wh..wh..opq"), Bytes::new())
+        File::regular(format!("{directory}/.wh..wh..opq"), Bytes::new())
     }
 
     /// Sets the permission bits, set-id and sticky included.

@@ -55,7 +55,7 @@ impl Layer {
             state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes()
         });
         let bytes: Vec<u8> = words.flatten().take(size).collect();
-        Layer::new([File::file(path, bytes)], compression)
+        Layer::new([File::regular(path, bytes)], compression)
     }
 
     /// Digest of the uncompressed archive.

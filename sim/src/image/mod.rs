@@ -3,7 +3,7 @@
 //! ```
 //! use sim::image::{Compression, File, ImageBuilder, Layer};
 //!
-//! let layer = Layer::new([File::directory("etc"), File::file("etc/motd", "hello")], Compression::Gzip);
+//! let layer = Layer::new([File::directory("etc"), File::regular("etc/motd", "hello")], Compression::Gzip);
 //! let image = ImageBuilder::new().layer(layer).user("1000:1000").build();
 //! assert_eq!(image.layers().len(), 1);
 //! ```

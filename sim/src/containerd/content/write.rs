@@ -73,7 +73,7 @@ fn responses(
 /// Where the bytes of a writer are.
 enum Backing {
     /// In an ingest of this name; the hash has seen all of them.
-    Ingest { key: String, hasher: Hasher },
+    Ingest { key: String, hasher: Box<Hasher> },
     /// In a blob of another namespace that is taken over as it is.
     Shared { digest: String, size: i64 },
 }
@@ -145,7 +145,7 @@ impl Writer {
             }
             None => {
                 let data = resume(state, &key, first.total, now);
-                let mut hasher = Hasher::for_digest(&expected);
+                let mut hasher = Box::new(Hasher::for_digest(&expected));
                 hasher.update(&data.bytes);
                 total = first.total;
                 state.locks.insert(key.clone());
@@ -250,7 +250,7 @@ impl Writer {
         data.bytes.extend_from_slice(&bytes);
         state.locks.insert(self.key.clone());
         drop(guard);
-        let mut hasher = Hasher::for_digest(&self.expected);
+        let mut hasher = Box::new(Hasher::for_digest(&self.expected));
         hasher.update(&bytes);
         self.locked = true;
         self.backing = Backing::Ingest { key: self.key.clone(), hasher };
@@ -260,7 +260,7 @@ impl Writer {
     fn truncate(&mut self) -> Result<(), Status> {
         self.unshare(false)?;
         if let Backing::Ingest { key, hasher } = &mut self.backing {
-            *hasher = Hasher::for_digest(&self.expected);
+            **hasher = Hasher::for_digest(&self.expected);
             let mut state = self.shared.lock();
             state.ingests.get_mut(key).ok_or_else(|| gone(key))?.bytes.clear();
         }
@@ -306,7 +306,7 @@ impl Writer {
                 state.locks.remove(key);
                 let algorithm = |digest: &str| digest.split_once(':').map(|(name, _)| name.to_owned());
                 if !self.expected.is_empty() && algorithm(&self.expected) != algorithm(&hasher.digest()) {
-                    *hasher = Hasher::for_digest(&self.expected);
+                    **hasher = Hasher::for_digest(&self.expected);
                     hasher.update(&data.bytes);
                 }
                 (hasher.digest(), size, Some(key.clone()))
@@ -344,7 +344,7 @@ impl Writer {
         let record = ContentRecord { size, labels, created_at: now, updated_at: now };
         namespace.content.insert(digest.clone(), record);
         if version.announces_content_create() {
-            let event = ContentCreate { digest, size, ..Default::default() };
+            let event = ContentCreate { digest, size };
             publish(state, now, &self.context.namespace, "/content/create", &event);
         }
         Ok(())
