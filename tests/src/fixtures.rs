@@ -33,10 +33,10 @@ linked
 pub fn busybox_layer() -> anyhow::Result<Layer> {
     let path = Tools::get().program("bookworm", "busybox")?;
     let busybox = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut files = vec![File::directory("bin"), File::file("bin/busybox", busybox).mode(0o755)];
+    let mut files = vec![File::directory("bin"), File::regular("bin/busybox", busybox).mode(0o755)];
     files.extend(APPLETS.map(|applet| File::symlink(format!("bin/{applet}"), "busybox")));
     files.push(File::directory("etc"));
-    files.push(File::file("etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"));
+    files.push(File::regular("etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"));
     Ok(Layer::new(files, Compression::Gzip))
 }
 
@@ -70,7 +70,7 @@ fn small_for(text: &str) -> ImageBuilder {
 }
 
 fn message(text: &str) -> Layer {
-    Layer::new([File::file("message", format!("{text}\n"))], Compression::Gzip)
+    Layer::new([File::regular("message", format!("{text}\n"))], Compression::Gzip)
 }
 
 /// Six layers, in all three compressions, that add, replace, hide and link: [`SIX_LAYERS_OUTPUT`] tells whether each
@@ -81,24 +81,24 @@ fn message(text: &str) -> Layer {
 pub fn six_layers() -> anyhow::Result<Image> {
     let replaced = [
         File::directory("data"),
-        File::file("data/replaced", "old\n").mode(0o600),
-        File::file("data/removed", "must not be seen\n"),
+        File::regular("data/replaced", "old\n").mode(0o600),
+        File::regular("data/removed", "must not be seen\n"),
         File::directory("data/opaque"),
-        File::file("data/opaque/below", "must not be seen\n"),
+        File::regular("data/opaque/below", "must not be seen\n"),
     ];
     let links = [
-        File::file("data/first", "linked\n"),
+        File::regular("data/first", "linked\n"),
         File::hardlink("data/second", "data/first"),
         File::symlink("data/symbolic", "first"),
     ];
     let hiding = [
-        File::file("data/replaced", "new\n"),
+        File::regular("data/replaced", "new\n"),
         File::whiteout("data/removed"),
         File::directory("data/opaque").mode(0o705),
         File::opaque("data/opaque"),
-        File::file("data/opaque/above", "above\n"),
+        File::regular("data/opaque/above", "above\n"),
     ];
-    let bits = [File::directory("data/sticky").mode(0o1777), File::file("data/setuid", "").mode(0o4755)];
+    let bits = [File::directory("data/sticky").mode(0o1777), File::regular("data/setuid", "").mode(0o4755)];
     let script = "cd /data; for f in $(find . | sort); do stat -c '%n %a' \"$f\"; done | grep -v '^[.] '; \
                   stat -c %h first; cat replaced symbolic; stat -c %s large; id -u";
     Ok(ImageBuilder::new()

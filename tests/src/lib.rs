@@ -40,7 +40,7 @@ pub use node::Node;
 pub use node_image::{SHARED, node_root, write_sandbox_image};
 pub use pki::Authority;
 pub use pod::{Pod, run_to_end};
-pub use process::Process;
+pub use process::{Process, hide_logs};
 pub use registry::{Access, Registry, certs_d};
 pub use skopeo::{Format, push};
 pub use state::State;

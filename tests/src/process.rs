@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use tokio::process::{Child, Command};
@@ -12,6 +13,13 @@ const TAIL_LINES: usize = 12;
 
 /// How much of one line: containerd prints its whole configuration on one.
 const LINE_CHARACTERS: usize = 300;
+
+static HIDDEN: AtomicBool = AtomicBool::new(false);
+
+/// Ends the showing of logs, for a program that has shown what it wanted; a test runner captures them anyway.
+pub fn hide_logs() {
+    HIDDEN.store(true, Ordering::Relaxed);
+}
 
 /// A running child process.
 #[derive(Debug)]
@@ -93,7 +101,9 @@ impl Drop for Process {
                 std::thread::yield_now();
             }
         }
-        eprintln!("--- end of the log of {}\n{}", self.name, tail(&self.log()));
+        if !HIDDEN.load(Ordering::Relaxed) {
+            eprintln!("--- end of the log of {}\n{}", self.name, tail(&self.log()));
+        }
     }
 }
 

@@ -107,7 +107,7 @@ pub(crate) async fn status_says_what_containerds_plugin_says(version: Version) -
     for (user, tag) in
         [("", "users:none"), ("0", "users:zero"), ("1000:1000", "users:number"), ("user", "users:name")]
     {
-        let layer = Layer::new([File::file("message", "x")], Compression::Zstd);
+        let layer = Layer::new([File::regular("message", "x")], Compression::Zstd);
         let image =
             ImageBuilder::new().layer(busybox_layer()?).layer(layer).user(user).command(&["/bin/ls"]).build();
         let digest = push(&registry, tag, &image, Format::Oci).await?;

@@ -26,7 +26,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     ));
 
     let release = std::fs::read("/etc/os-release").context("cannot read /etc/os-release")?;
-    let files = [File::directory("etc"), File::file("etc/os-release", release)];
+    let files = [File::directory("etc"), File::regular("etc/os-release", release)];
     let image = ImageBuilder::new()
         .layer(Layer::new(files, Compression::Gzip))
         .layer(Layer::random("data", 1 << 20, 7, Compression::Zstd))
@@ -59,8 +59,9 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     show::line(&format!("{} images left", cri.list().await?.len()));
     show::step("SIGTERM");
     let code = daemon.process().terminate().await?;
-    show::line(&format!("cri-imaged ended with {code:?}"));
+    show::line(&format!("cri-imaged ended with exit code {}", code.context("a signal ended it")?));
     serving.stop().await?;
     listening.stop().await;
+    tests::hide_logs();
     Ok(())
 }

@@ -37,6 +37,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     show::line(&format!("containerd still has it: {}", theirs.status(&image_ref).await?.is_some()));
     show::step("SIGTERM");
     let code = node.daemon()?.process().terminate().await?;
-    show::line(&format!("cri-imaged ended with {code:?}"));
+    show::line(&format!("cri-imaged ended with exit code {}", code.context("a signal ended it")?));
+    tests::hide_logs();
     Ok(())
 }
