@@ -112,7 +112,9 @@ async fn a_range_answer_for_other_bytes_is_refused() {
     let content = content();
     let wrong = [
         Reply::part(&content, 0, 299_999),
+        Reply::part(&content, 0, 299_999).chunked(),
         Reply::part(&content, 1001, 299_999),
+        Reply::part(&content, 1001, 299_999).chunked(),
         Reply::new(206).body(&content[1000..]),
         Reply::new(206).header("content-range", "bytes 1000-299999/300001").body(&content[1000..]),
         // Too short to be worth a request each.
@@ -140,11 +142,24 @@ async fn a_shorter_range_is_followed_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ranges_too_short_to_ever_end_are_refused() {
+    let (world, result) = fetch(1000, |_, seen| {
+        let first = first(seen);
+        Reply::part(&content(), first, (first + 999).min(299_999))
+    })
+    .await;
+    assert_eq!(result.unwrap_err().kind(), Kind::Protocol);
+    assert_eq!(world.network.seen().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_or_fewer_bytes_than_the_descriptor_says_are_refused() {
     let more = [content(), vec![0]].concat();
     for reply in [
         Reply::ok(&more),
         Reply::ok(&more).chunked(),
+        // All that was promised, and then one byte by itself.
+        Reply::ok(content()).followed_by([0]),
         Reply::ok(&content()[..299_999]),
         Reply::ok(&content()[..299_999]).chunked(),
     ] {

@@ -278,3 +278,22 @@ async fn a_challenge_that_cannot_be_read_is_a_clear_error() {
     assert_eq!(error.kind(), Kind::Protocol);
     assert!(line(&error).ends_with("a bearer challenge has no realm"), "{}", line(&error));
 }
+
+#[tokio::test(start_paused = true)]
+async fn configured_headers_go_to_a_token_server_of_the_same_origin_alone() {
+    for (realm, expected) in [("http://r.test/token", Some("1")), ("http://auth.test/token", None)] {
+        let world = World::bare().hosts("r.test", "server = \"http://r.test\"\n[header]\nx-key = \"1\"");
+        let challenge = format!("Bearer realm=\"{realm}\"");
+        let script = move |seen: &Seen| match seen.header("authorization") {
+            _ if seen.target.starts_with("/token") => Reply::ok(r#"{"token":"t"}"#),
+            Some("Bearer t") => Reply::ok(MANIFEST),
+            _ => Reply::new(401).header("www-authenticate", &challenge),
+        };
+        world.network.serve("r.test:80", script.clone());
+        world.network.serve("auth.test:80", script);
+        fetch(&world, &Credentials::anonymous()).await.unwrap();
+        let seen = world.network.seen();
+        let asked = seen.iter().find(|seen| seen.target.starts_with("/token")).unwrap();
+        assert_eq!(asked.header("x-key"), expected, "{realm}");
+    }
+}

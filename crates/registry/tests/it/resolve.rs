@@ -82,6 +82,16 @@ async fn a_digest_header_without_length_is_not_trusted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_length_of_zero_is_not_trusted() {
+    let head = Reply::new(200)
+        .header("content-type", OCI_MANIFEST)
+        .header("docker-content-digest", oci::sha256(MANIFEST).to_string())
+        .header("content-length", "0");
+    let (world, resolved) = resolve("r.test/app:1", head, get()).await;
+    check_got(&world, resolved);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_registry_without_head_is_asked_by_get() {
     for status in [405, 400, 403, 501] {
         let (world, resolved) = resolve("r.test/app:1", Reply::new(status), get()).await;

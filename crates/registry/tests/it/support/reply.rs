@@ -18,6 +18,7 @@ pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    tail: Vec<u8>,
     end: End,
     delay: Option<Duration>,
 }
@@ -37,7 +38,14 @@ enum End {
 
 impl Reply {
     pub(crate) fn new(status: u16) -> Reply {
-        Reply { status, headers: Vec::new(), body: Vec::new(), end: End::Sized, delay: None }
+        Reply {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            tail: Vec::new(),
+            end: End::Sized,
+            delay: None,
+        }
     }
 
     pub(crate) fn ok(body: impl AsRef<[u8]>) -> Reply {
@@ -66,6 +74,12 @@ impl Reply {
         self
     }
 
+    /// A second chunk after the body, without a length in front of either.
+    pub(crate) fn followed_by(mut self, tail: impl AsRef<[u8]>) -> Reply {
+        self.tail = tail.as_ref().to_vec();
+        self.chunked()
+    }
+
     /// Announces `length` bytes, sends the body and breaks the connection.
     pub(crate) fn broken(mut self, length: usize) -> Reply {
         self.end = End::Broken;
@@ -91,7 +105,11 @@ impl Reply {
         let sent = stream::iter([Ok(Frame::data(bytes.clone()))]);
         let body: Body = match self.end {
             End::Sized => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
-            End::Chunked => StreamBody::new(sent).boxed_unsync(),
+            End::Chunked => {
+                let tail = Some(Bytes::from(self.tail)).filter(|tail| !tail.is_empty());
+                StreamBody::new(sent.chain(stream::iter(tail.map(|tail| Ok(Frame::data(tail))))))
+                    .boxed_unsync()
+            }
             End::Broken => {
                 // The yield lets the server write the first part before it meets the error.
                 let error = stream::once(async {
