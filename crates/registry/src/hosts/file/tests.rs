@@ -1,3 +1,5 @@
+//! What `hosts.toml` may say, and what each fault of it is called.
+
 use super::*;
 
 #[track_caller]

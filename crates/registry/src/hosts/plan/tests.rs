@@ -1,3 +1,5 @@
+//! From `certs.d` to the hosts that are asked, in their order.
+
 use std::fs;
 use std::path::Path;
 
