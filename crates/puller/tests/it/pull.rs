@@ -82,7 +82,7 @@ async fn every_compression_and_both_formats_are_pulled() {
     .into_iter()
     .enumerate()
     {
-        let file = File::file("f", format!("{number}"));
+        let file = File::regular("f", format!("{number}"));
         let image = ImageBuilder::new().format(format).layer(Layer::new([file], compression)).build();
         node.registry.push("app", Some(&number.to_string()), &image);
         let pulled = node.pull(&on_host(&format!("app:{number}"))).await.unwrap();
