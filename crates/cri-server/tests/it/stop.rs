@@ -4,7 +4,7 @@
 
 use cri_api::v1::PullImageRequest;
 use cri_server::DRAIN_GRACE;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout};
 use tonic::Code;
 
 use crate::dummy::Served;
@@ -39,7 +39,8 @@ async fn a_call_that_outlasts_the_grace_is_answered_unavailable() {
 
     let before = Instant::now();
     served.stop();
-    let status = pull.await.expect("no panic").expect_err("aborted");
+    let status =
+        timeout(DRAIN_GRACE * 2, pull).await.expect("answered").expect("no panic").expect_err("aborted");
     assert_eq!((status.code(), status.message()), (Code::Unavailable, "cri-imaged is stopping"));
     served.ended.await.expect("no panic").expect("drained");
     let took = before.elapsed();
