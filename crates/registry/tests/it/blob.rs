@@ -123,8 +123,10 @@ async fn a_range_answer_for_other_bytes_is_refused() {
         Reply::new(416),
     ];
     for reply in wrong {
-        let (_world, result) = fetch(1000, move |_, _| reply.clone()).await;
-        let error = result.unwrap_err();
+        let world = World::new();
+        world.network.serve("r.test:80", move |_| reply.clone());
+        // Before the first byte: what was yielded cannot be taken back.
+        let error = open(&world, 1000).await.unwrap_err();
         let kind = error.kind();
         assert!(matches!(kind, Kind::Protocol | Kind::SizeMismatch | Kind::Server), "{}", line(&error));
     }

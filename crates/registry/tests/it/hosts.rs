@@ -1,5 +1,7 @@
 //! Mirrors: who is asked, in which order, for what, and what is told when nobody helps.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use oci::media_type::OCI_MANIFEST;
 use registry::{AccessError, Kind, Origin};
 
@@ -175,4 +177,18 @@ async fn a_changed_hosts_file_counts_from_the_next_session_on() {
     assert_eq!(world.session("r.test/app:1").resolve().await.unwrap().host, "r.test");
     let world = world.hosts("r.test", "server = \"http://n.test\"");
     assert_eq!(world.session("r.test/app:1").resolve().await.unwrap().host, "n.test");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_has_said_no_is_not_asked_again() {
+    let world = mirrored("");
+    world.network.serve("m.test:80", |_| Reply::new(404));
+    let requests = AtomicUsize::new(0);
+    world.network.serve("r.test:80", move |seen| match requests.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => Reply::new(503),
+        _ => serving(seen),
+    });
+    world.session("r.test/app:1").resolve().await.unwrap();
+    let servers: Vec<_> = world.network.seen().into_iter().map(|seen| seen.server).collect();
+    assert_eq!(servers, ["m.test:80", "r.test:80", "r.test:80", "r.test:80"]);
 }
