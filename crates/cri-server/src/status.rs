@@ -28,8 +28,8 @@ pub(crate) fn line(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    let cut = line.floor_char_boundary(LINE_BYTES_MAX);
-    line.truncate(cut);
+    let cut = (0..=LINE_BYTES_MAX.min(line.len())).rev().find(|&at| line.is_char_boundary(at));
+    line.truncate(cut.unwrap_or_default());
     line
 }
 
