@@ -4,11 +4,11 @@ use containerd_client::services::v1 as api;
 use prost_types::FieldMask;
 use tonic::Code;
 
-use super::subject::{Subject, blob, label_map};
+use super::subject::{Subject, label_map};
 use crate::image::Blob;
 
 pub(super) async fn a_missing_blob_is_not_found(subject: Subject) {
-    let digest = blob("never written").digest().to_owned();
+    let digest = subject.blob("never written").digest().to_owned();
     let info = subject.request(api::InfoRequest { digest: digest.clone() });
     assert_eq!(subject.content().info(info).await.unwrap_err().code(), Code::NotFound);
     let read = subject.request(api::ReadContentRequest { digest: digest.clone(), offset: 0, size: 0 });
@@ -49,7 +49,7 @@ pub(super) async fn reads_honour_offset_and_size(subject: Subject) {
 }
 
 pub(super) async fn labels_are_updated_through_a_mask(subject: Subject) {
-    let blob = blob("labels");
+    let blob = subject.blob("labels");
     subject.put(&blob, &[("a", "1"), ("b", "2")]).await;
     let update = async |labels: &[(&str, &str)], paths: &[&str]| {
         let info =
@@ -72,7 +72,7 @@ pub(super) async fn labels_are_updated_through_a_mask(subject: Subject) {
 }
 
 pub(super) async fn blobs_are_listed_by_filter(subject: Subject) {
-    let (first, second) = (blob("list one"), blob("list two"));
+    let (first, second) = (subject.blob("list one"), subject.blob("list two"));
     subject.put(&first, &[("containerd.io/test", "one")]).await;
     subject.put(&second, &[("containerd.io/test", "two")]).await;
     let list = async |filter: &str| {
@@ -90,7 +90,7 @@ pub(super) async fn blobs_are_listed_by_filter(subject: Subject) {
 }
 
 pub(super) async fn a_deleted_blob_is_gone(subject: Subject) {
-    let blob = blob("delete");
+    let blob = subject.blob("delete");
     subject.put(&blob, &[]).await;
     let request = || subject.request(api::DeleteContentRequest { digest: blob.digest().to_owned() });
     subject.content().delete(request()).await.unwrap();

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Code, Status, Streaming};
 
-use super::subject::{Subject, blob, label_map};
+use super::subject::{Subject, label_map};
 use crate::image::Blob;
 
 /// Labels of every commit; the second keeps the blob where no lease does.
@@ -95,7 +95,7 @@ fn size(blob: &Blob) -> i64 {
 }
 
 pub(super) async fn a_write_becomes_a_blob_on_commit(subject: Subject) {
-    let blob = blob("write commit");
+    let blob = subject.blob("write commit");
     let (mut writer, first) = Writer::open(&subject, "w1", blob.digest(), size(&blob)).await.unwrap();
     assert_eq!((first.offset, first.total), (0, size(&blob)));
     assert!(first.started_at.is_some() && first.updated_at.is_some());
@@ -111,7 +111,7 @@ pub(super) async fn a_write_becomes_a_blob_on_commit(subject: Subject) {
 }
 
 pub(super) async fn an_interrupted_write_goes_on_at_its_offset(subject: Subject) {
-    let blob = blob("interrupted");
+    let blob = subject.blob("interrupted");
     let (head, tail) = blob.bytes().split_at(7);
     let (mut writer, _) = Writer::open(&subject, "w2", blob.digest(), size(&blob)).await.unwrap();
     writer.write(0, head).await.unwrap();
@@ -126,14 +126,14 @@ pub(super) async fn an_interrupted_write_goes_on_at_its_offset(subject: Subject)
 }
 
 pub(super) async fn a_write_at_another_offset_is_out_of_range(subject: Subject) {
-    let blob = blob("other offset");
+    let blob = subject.blob("other offset");
     let (mut writer, _) = Writer::open(&subject, "w3", blob.digest(), size(&blob)).await.unwrap();
     writer.write(0, b"abc").await.unwrap();
     assert_eq!(writer.write(9, b"def").await.unwrap_err().code(), Code::OutOfRange);
 }
 
 pub(super) async fn a_write_at_zero_starts_over(subject: Subject) {
-    let blob = blob("start over");
+    let blob = subject.blob("start over");
     let (mut writer, _) = Writer::open(&subject, "w4", blob.digest(), size(&blob)).await.unwrap();
     writer.write(0, b"something else").await.unwrap();
     let again = writer.write(0, blob.bytes()).await.unwrap();
@@ -142,7 +142,7 @@ pub(super) async fn a_write_at_zero_starts_over(subject: Subject) {
 }
 
 pub(super) async fn a_second_writer_is_turned_away(subject: Subject) {
-    let blob = blob("two writers");
+    let blob = subject.blob("two writers");
     let (first, _) = Writer::open(&subject, "w5", blob.digest(), size(&blob)).await.unwrap();
     let second = Writer::open(&subject, "w5", blob.digest(), size(&blob)).await;
     assert_eq!(second.err().map(|status| status.code()), Some(Code::Unavailable));
@@ -151,7 +151,7 @@ pub(super) async fn a_second_writer_is_turned_away(subject: Subject) {
 }
 
 pub(super) async fn a_wrong_digest_is_refused_and_the_ingest_stays(subject: Subject) {
-    let blob = blob("wrong digest");
+    let blob = subject.blob("wrong digest");
     let (mut writer, _) = Writer::open(&subject, "w6", blob.digest(), 0).await.unwrap();
     writer.write(0, b"not what was promised").await.unwrap();
     let refused = writer.commit(21, blob.digest(), 0).await.unwrap_err();
@@ -161,7 +161,7 @@ pub(super) async fn a_wrong_digest_is_refused_and_the_ingest_stays(subject: Subj
 }
 
 pub(super) async fn a_wrong_size_is_refused(subject: Subject) {
-    let blob = blob("wrong size");
+    let blob = subject.blob("wrong size");
     let (mut writer, _) = Writer::open(&subject, "w7", blob.digest(), size(&blob) + 1).await.unwrap();
     writer.write(0, blob.bytes()).await.unwrap();
     let refused = writer.commit(blob.bytes().len(), blob.digest(), size(&blob) + 1).await.unwrap_err();
@@ -169,7 +169,7 @@ pub(super) async fn a_wrong_size_is_refused(subject: Subject) {
 }
 
 pub(super) async fn an_existing_blob_is_told_at_once_and_leased(subject: Subject) {
-    let blob = blob("exists");
+    let blob = subject.blob("exists");
     subject.put(&blob, &[]).await;
     subject.create_lease("existing", &[]).await;
     let leased = subject.with_lease("existing");
@@ -196,7 +196,7 @@ pub(super) async fn an_aborted_write_is_forgotten(subject: Subject) {
 }
 
 pub(super) async fn a_blob_of_another_namespace_is_taken_over_without_its_bytes(subject: Subject) {
-    let blob = blob("shared");
+    let blob = subject.blob("shared");
     subject.put(&blob, &[("containerd.io/gc.root", "1")]).await;
     let other = subject.in_namespace(&format!("{}-other", subject.namespace));
     assert_eq!(info(&other, &blob).await.unwrap_err().code(), Code::NotFound, "not visible by itself");

@@ -7,7 +7,7 @@ use containerd_client::types::Envelope;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::subject::{Subject, blob};
+use super::subject::Subject;
 
 /// How long an event may take before the body gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ async fn subscribe(subject: &Subject, filter: &str) -> mpsc::UnboundedReceiver<E
     let probe = async {
         for number in 0.. {
             let name = format!("probe-{number}");
-            subject.create_image(&name, &blob("probe"), &[]).await;
+            subject.create_image(&name, &subject.blob("probe"), &[]).await;
             let seen = tokio::time::timeout(PROBE, receiver.recv()).await.ok().flatten();
             if seen.is_some_and(|event| image_name(&event) == name) {
                 return;
@@ -57,9 +57,9 @@ fn image_name(event: &Envelope) -> String {
 
 pub(super) async fn image_events_arrive_in_order(subject: Subject) {
     let mut events = subscribe(&subject, "topic~=\"/images/\"").await;
-    subject.create_image("a", &blob("event"), &[]).await;
+    subject.create_image("a", &subject.blob("event"), &[]).await;
     let update = api::UpdateImageRequest {
-        image: Some(subject.image("a", &blob("event 2"), &[("k", "v")])),
+        image: Some(subject.image("a", &subject.blob("event 2"), &[("k", "v")])),
         ..Default::default()
     };
     subject.images().update(subject.request(update)).await.unwrap();
@@ -77,9 +77,9 @@ pub(super) async fn image_events_arrive_in_order(subject: Subject) {
 
 pub(super) async fn other_topics_are_filtered_out(subject: Subject) {
     let mut events = subscribe(&subject, "topic==\"/images/create\"").await;
-    subject.create_image("a", &blob("event"), &[]).await;
+    subject.create_image("a", &subject.blob("event"), &[]).await;
     subject.delete_image("a", false).await.unwrap();
-    subject.create_image("b", &blob("event"), &[]).await;
+    subject.create_image("b", &subject.blob("event"), &[]).await;
     assert_eq!(image_name(&next(&mut events).await), "a");
     assert_eq!(image_name(&next(&mut events).await), "b");
 }

@@ -3,7 +3,7 @@
 use containerd_client::services::v1 as api;
 use tonic::Code;
 
-use super::subject::{SNAPSHOTTER, Subject, blob};
+use super::subject::{SNAPSHOTTER, Subject};
 use crate::image::Blob;
 
 const EXPIRE: &str = "containerd.io/gc.expire";
@@ -12,7 +12,8 @@ const PAST: &str = "2001-01-01T00:00:00Z";
 /// Index → manifest → config and layer; config → snapshot → its parent. Made under `lease`.
 async fn build(subject: &Subject, lease: &str) -> (Blob, Vec<Blob>) {
     let leased = subject.with_lease(lease);
-    let [index, manifest, config, layer] = ["index", "manifest", "config", "layer"].map(blob);
+    let [index, manifest, config, layer] =
+        ["index", "manifest", "config", "layer"].map(|tag| subject.blob(tag));
     leased.prepare("k1", "", &[]).await.unwrap();
     leased.commit("k1", "bottom", "").await.unwrap();
     leased.prepare("k2", "bottom", &[]).await.unwrap();
@@ -73,7 +74,7 @@ pub(super) async fn an_expired_lease_keeps_nothing(subject: Subject) {
 }
 
 pub(super) async fn what_nothing_names_is_collected(subject: Subject) {
-    let (rooted, loose) = (blob("rooted"), blob("loose"));
+    let (rooted, loose) = (subject.blob("rooted"), subject.blob("loose"));
     subject.put(&rooted, &[("containerd.io/gc.root", "2026-01-01T00:00:00Z")]).await;
     subject.put(&loose, &[]).await;
     subject.prepare("rooted", "", &[("containerd.io/gc.root", "1")]).await.unwrap();

@@ -4,7 +4,7 @@ use containerd_client::services::v1 as api;
 use prost_types::FieldMask;
 use tonic::{Code, Request};
 
-use super::subject::{Subject, blob, descriptor, label_map};
+use super::subject::{Subject, descriptor, label_map};
 use crate::image::Blob;
 
 async fn get(subject: &Subject, name: &str) -> Result<api::Image, tonic::Status> {
@@ -28,7 +28,7 @@ pub(super) async fn a_request_needs_a_namespace(subject: Subject) {
 }
 
 pub(super) async fn a_created_record_is_found(subject: Subject) {
-    let target = blob("image");
+    let target = subject.blob("image");
     subject.create_image("docker.io/library/a:1", &target, &[("k", "v")]).await;
     let image = get(&subject, "docker.io/library/a:1").await.unwrap();
     assert_eq!(image.target, Some(descriptor(&target)), "the target need not exist");
@@ -38,7 +38,7 @@ pub(super) async fn a_created_record_is_found(subject: Subject) {
 }
 
 pub(super) async fn a_second_create_already_exists(subject: Subject) {
-    let (one, two) = (blob("one"), blob("two"));
+    let (one, two) = (subject.blob("one"), subject.blob("two"));
     subject.create_image("a", &one, &[]).await;
     let request =
         api::CreateImageRequest { image: Some(subject.image("a", &two, &[])), source_date_epoch: None };
@@ -48,13 +48,13 @@ pub(super) async fn a_second_create_already_exists(subject: Subject) {
 }
 
 pub(super) async fn an_update_of_a_missing_record_is_not_found(subject: Subject) {
-    let image = subject.image("missing", &blob("x"), &[]);
+    let image = subject.image("missing", &subject.blob("x"), &[]);
     assert_eq!(update(&subject, image, &["target"]).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(subject.delete_image("missing", false).await.unwrap_err().code(), Code::NotFound);
 }
 
 pub(super) async fn a_mask_updates_only_what_it_names(subject: Subject) {
-    let (one, two) = (blob("one"), blob("two"));
+    let (one, two) = (subject.blob("one"), subject.blob("two"));
     subject.create_image("a", &one, &[("keep", "1"), ("change", "1"), ("drop", "1")]).await;
     let incoming = subject.image("a", &two, &[("keep", "x"), ("change", "2")]);
     let updated = update(&subject, incoming.clone(), &["labels.change", "labels.drop"]).await.unwrap();
@@ -68,7 +68,7 @@ pub(super) async fn a_mask_updates_only_what_it_names(subject: Subject) {
 }
 
 pub(super) async fn an_update_without_a_mask_replaces_the_record(subject: Subject) {
-    let (one, two) = (blob("one"), blob("two"));
+    let (one, two) = (subject.blob("one"), subject.blob("two"));
     subject.create_image("a", &one, &[("old", "1")]).await;
     let created_at = get(&subject, "a").await.unwrap().created_at;
     update(&subject, subject.image("a", &two, &[("new", "1")]), &[]).await.unwrap();
@@ -79,7 +79,7 @@ pub(super) async fn an_update_without_a_mask_replaces_the_record(subject: Subjec
 }
 
 pub(super) async fn incomplete_targets_are_refused(subject: Subject) {
-    let good = subject.image("a", &blob("x"), &[]);
+    let good = subject.image("a", &subject.blob("x"), &[]);
     let with = |change: fn(&mut api::Image)| {
         let mut image = good.clone();
         change(&mut image);
@@ -99,7 +99,7 @@ pub(super) async fn incomplete_targets_are_refused(subject: Subject) {
 }
 
 pub(super) async fn records_are_listed_by_filter(subject: Subject) {
-    let target = blob("x");
+    let target = subject.blob("x");
     subject.create_image("r.example/a:1", &target, &[("io.test/kind", "base")]).await;
     subject.create_image("r.example/a:2", &target, &[]).await;
     subject.create_image("r.example/b:1", &target, &[]).await;
@@ -121,7 +121,7 @@ pub(super) async fn records_are_listed_by_filter(subject: Subject) {
 }
 
 pub(super) async fn a_delete_can_compare_the_target(subject: Subject) {
-    let (one, two) = (blob("one"), blob("two"));
+    let (one, two) = (subject.blob("one"), subject.blob("two"));
     subject.create_image("a", &one, &[]).await;
     let delete = async |target: &Blob| {
         let target = Some(descriptor(target));
@@ -139,7 +139,7 @@ pub(super) async fn a_delete_can_compare_the_target(subject: Subject) {
 }
 
 pub(super) async fn namespaces_are_apart(subject: Subject) {
-    subject.create_image("a", &blob("x"), &[]).await;
+    subject.create_image("a", &subject.blob("x"), &[]).await;
     let other = subject.in_namespace(&format!("{}-other", subject.namespace));
     assert_eq!(get(&other, "a").await.unwrap_err().code(), Code::NotFound);
 }

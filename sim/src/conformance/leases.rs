@@ -3,7 +3,7 @@
 use containerd_client::services::v1 as api;
 use tonic::Code;
 
-use super::subject::{SNAPSHOTTER, Subject, blob, label_map};
+use super::subject::{SNAPSHOTTER, Subject, label_map};
 
 pub(super) async fn a_lease_lives_from_create_to_delete(subject: Subject) {
     let labels = [("containerd.io/gc.expire", "2100-01-01T00:00:00Z")];
@@ -33,7 +33,7 @@ pub(super) async fn an_id_is_used_once(subject: Subject) {
 pub(super) async fn resources_are_added_and_removed(subject: Subject) {
     subject.create_lease("l", &[]).await;
     let resource = |kind: &str, id: &str| api::Resource { r#type: kind.to_owned(), id: id.to_owned() };
-    let digest = blob("held").digest().to_owned();
+    let digest = subject.blob("held").digest().to_owned();
     for resource in
         [resource("content", &digest), resource("snapshots/overlayfs", "k"), resource("ingests", "i")]
     {
@@ -58,7 +58,7 @@ pub(super) async fn resources_are_added_and_removed(subject: Subject) {
 pub(super) async fn the_header_adds_what_is_made(subject: Subject) {
     subject.create_lease("l", &[]).await;
     let leased = subject.with_lease("l");
-    let blob = blob("made under a lease");
+    let blob = subject.blob("made under a lease");
     leased.put(&blob, &[]).await;
     leased.prepare("active", "", &[]).await.unwrap();
     let snapshot = |key: &str| format!("snapshots/{SNAPSHOTTER} {key}");

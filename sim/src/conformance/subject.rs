@@ -52,6 +52,12 @@ impl Subject {
         request
     }
 
+    /// A blob that nobody else writes, in this run or in an earlier one: a namespace sees bytes that another has.
+    pub(super) fn blob(&self, tag: &str) -> Blob {
+        let bytes = format!("{tag} of {}", self.namespace);
+        Blob::new("application/octet-stream", bytes.into_bytes())
+    }
+
     pub(super) fn content(&self) -> ContentClient<Channel> {
         ContentClient::new(self.channel.clone())
     }
@@ -203,9 +209,4 @@ pub(super) fn descriptor(blob: &Blob) -> Descriptor {
 
 pub(super) fn label_map(labels: &[(&str, &str)]) -> HashMap<String, String> {
     labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
-/// A blob that no other body writes, for `tag` is part of it.
-pub(super) fn blob(tag: &str) -> Blob {
-    Blob::new("application/octet-stream", format!("bytes of {tag}").into_bytes())
 }

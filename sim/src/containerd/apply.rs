@@ -21,6 +21,9 @@ const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// Uncompressed bytes of one layer, against decompression bombs in tests that mean to make one.
 const UNCOMPRESSED_BYTES_MAX: u64 = 4 << 30;
 
+/// Symbolic links followed on the way to one path.
+const LINKS_MAX: u32 = 255;
+
 /// How a media type says that a layer is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -118,9 +121,13 @@ impl Target<'_> {
         }
         let Some(path) = clean(&entry.path_bytes()) else { return Ok(()) };
         let (parent, base) = path.rsplit_once('/').unwrap_or(("", &path));
+        let parent = self.resolve(parent)?;
+        let path = if parent.is_empty() { base.to_owned() } else { format!("{parent}/{base}") };
+        let parent = parent.as_str();
         self.make_parents(parent);
         if base == OPAQUE_WHITEOUT {
-            return self.hide_directory(parent);
+            self.hide_directory(parent);
+            return Ok(());
         }
         if let Some(hidden) = base.strip_prefix(WHITEOUT_PREFIX) {
             let hidden = if parent.is_empty() { hidden.to_owned() } else { format!("{parent}/{hidden}") };
@@ -197,6 +204,36 @@ impl Target<'_> {
         }
     }
 
+    /// Follows the symbolic links that this layer has on the way, never those of lower layers, as the differ does
+    /// that is bound to the upper directory.
+    fn resolve(&self, directory: &str) -> io::Result<String> {
+        let mut pending: Vec<String> = directory.rsplit('/').map(str::to_owned).collect();
+        let mut resolved: Vec<String> = Vec::new();
+        let mut links = 0;
+        while let Some(part) = pending.pop() {
+            match part.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    resolved.pop();
+                    continue;
+                }
+                _ => resolved.push(part),
+            }
+            if let Some(Entry { node: Node::Symlink(target), .. }) = self.upper.get(&resolved.join("/")) {
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(io::Error::other(format!("too many links in {directory}")));
+                }
+                resolved.pop();
+                if target.starts_with('/') {
+                    resolved.clear();
+                }
+                pending.extend(target.rsplit('/').map(str::to_owned));
+            }
+        }
+        Ok(resolved.join("/"))
+    }
+
     fn make_parents(&mut self, parent: &str) {
         let ends = parent.match_indices('/').map(|(at, _)| at).chain([parent.len()]);
         for path in ends.map(|end| &parent[..end]).filter(|path| !path.is_empty()) {
@@ -220,20 +257,27 @@ impl Target<'_> {
         }
     }
 
-    fn hide_directory(&mut self, path: &str) -> io::Result<()> {
-        if self.lower.is_none() {
-            self.upper.remove_below(path, &self.unpacked);
-            return Ok(());
+    fn hide_directory(&mut self, path: &str) {
+        let Some(lower) = self.lower else {
+            return self.upper.remove_below(path, &self.unpacked);
+        };
+        if !path.is_empty() {
+            self.mark_opaque(path);
+            return;
         }
-        match self.upper.0.get_mut(path) {
-            Some(Entry { node: Node::Directory { opaque }, .. }) => {
-                *opaque = true;
-                Ok(())
+        // The root has no entry to mark: everything directly below it is hidden one by one.
+        for (name, _) in lower.iter().filter(|(name, _)| !name.contains('/')) {
+            if self.upper.get(name).is_some() {
+                self.mark_opaque(name);
+            } else {
+                self.upper.0.insert(name.to_owned(), Entry::plain(Node::Whiteout));
             }
-            // The root of a layer has no entry to mark.
-            _ => {
-                Err(io::Error::other("opaque whiteout of the root is not supported by the simulated differ"))
-            }
+        }
+    }
+
+    fn mark_opaque(&mut self, path: &str) {
+        if let Some(Entry { node: Node::Directory { opaque }, .. }) = self.upper.0.get_mut(path) {
+            *opaque = true;
         }
     }
 }

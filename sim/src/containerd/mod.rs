@@ -1,7 +1,7 @@
 //! An in-process containerd: the services an image client uses, over unix sockets and in-memory streams.
 //!
-//! Start at [`Containerd`]. Every service is one file; [`state`] is what they share, [`gc`] the collector,
-//! [`cri`] the part of containerd's CRI plugin that follows image events.
+//! Start at [`Containerd`]. Every service is one file; `state` is what they share, `gc` the collector,
+//! `cri` the part of containerd's CRI plugin that follows image events.
 
 mod apply;
 mod content;

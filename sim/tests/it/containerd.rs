@@ -129,6 +129,23 @@ async fn layers_in_memory_are_merged_as_an_overlay_shows_them() {
     check_layers(&unpack(&Containerd::new(Options::default()), &layers()).await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn links_of_the_layer_itself_are_followed_and_the_root_can_be_opaque() {
+    let layers = [
+        vec![File::directory("a"), File::regular("a/below", "x"), File::regular("b", "x")],
+        vec![
+            File::regular(".wh..wh..opq", ""),
+            File::directory("usr/lib"),
+            File::symlink("lib", "/usr/lib"),
+            File::regular("lib/x.so", "x"),
+            File::directory("a"),
+        ],
+    ];
+    let tree = unpack(&Containerd::new(Options::default()), &layers).await;
+    let paths: Vec<&str> = tree.iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["a", "lib", "usr", "usr/lib", "usr/lib/x.so"]);
+}
+
 #[tokio::test]
 async fn layers_in_directories_are_the_same() {
     let directory = tempfile::tempdir().unwrap();

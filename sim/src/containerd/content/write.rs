@@ -245,7 +245,8 @@ impl Writer {
         }
         let bytes =
             if keep { state.blobs.get(digest).cloned().unwrap_or_default() } else { Default::default() };
-        let data = resume(state, &self.key, self.total, now);
+        let total = length(&bytes);
+        let data = resume(state, &self.key, total, now);
         data.bytes.clear();
         data.bytes.extend_from_slice(&bytes);
         state.locks.insert(self.key.clone());
