@@ -38,24 +38,79 @@ impl Committed<'_> {
     }
 }
 
+/// What writing a record did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// There was none of that name.
+    Created,
+    /// It was brought to target and labels.
+    Updated,
+    /// It was right already.
+    Unchanged,
+}
+
 impl ImageStore {
-    /// Writes the records of an image and enters them in the index. Content, snapshots and labels must be complete
-    /// and under `lease`, because containerd's CRI plugin reads them as soon as the first record appears.
+    /// Writes the records of an image, enters them in the index and gives `lease` back. Content, snapshots and labels
+    /// must be complete and under the lease, because containerd's CRI plugin reads them as soon as the first record
+    /// appears.
     ///
     /// # Errors
-    /// [`StoreError`]. Records that were written before the error stay, under the lease's name: recovery completes
-    /// them, since everything beneath is there.
+    /// [`StoreError`], after the records that were new are taken back and what the lease held is collected. Where
+    /// containerd does not do that either, the lease stays in it, and recovery ends what was begun.
     ///
     /// # Cancel safety
-    /// As for an error.
-    pub async fn commit(&self, lease: &PullLease, image: Committed<'_>) -> Result<(), StoreError> {
+    /// None: run it on a task of its own. After a dropped call the lease is deleted, and some of the records may stay.
+    pub async fn commit(&self, lease: PullLease, image: Committed<'_>) -> Result<(), StoreError> {
         let names = image.names();
         let _ordered = self.shared.changing.lock(&names.iter().cloned().collect::<BTreeSet<_>>()).await;
         let images = lease.client().images();
-        for name in &names {
-            write_record(&images, &managed_record(name, image.target)).await?;
+        let mut created = Vec::new();
+        let written = self.write_all(&images, &names, image.target, &mut created).await;
+        let Err(error) = written else {
+            lease.release();
+            return Ok(());
+        };
+        match self.take_back(&images, &created, image.target).await {
+            Ok(()) => lease.discard().await,
+            Err(second) => {
+                tracing::warn!(image = %image.reference, error = %second, "records not taken back; recovery will");
+                lease.abandon();
+            }
         }
-        for name in &names {
+        Err(error)
+    }
+
+    async fn write_all(
+        &self,
+        images: &Images,
+        names: &[String],
+        target: &Descriptor,
+        created: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        for name in names {
+            if write_record(images, &managed_record(name, target)).await? == Written::Created {
+                created.push(name.clone());
+            }
+        }
+        for name in names {
+            self.refresh(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the records that a failed commit created, the id last.
+    async fn take_back(
+        &self,
+        images: &Images,
+        created: &[String],
+        target: &Descriptor,
+    ) -> Result<(), StoreError> {
+        for name in created.iter().rev() {
+            match images.delete(name, Some(target), false).await {
+                Ok(()) => {}
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
             self.refresh(name).await?;
         }
         Ok(())
@@ -84,21 +139,21 @@ fn managed_record(name: &str, target: &Descriptor) -> ImageRecord {
 ///
 /// # Cancel safety
 /// The record is then either as before or as wanted.
-pub async fn write_record(images: &Images, record: &ImageRecord) -> Result<(), StoreError> {
+pub async fn write_record(images: &Images, record: &ImageRecord) -> Result<Written, StoreError> {
     for _ in 0..ATTEMPTS_MAX {
         match images.create(record).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Written::Created),
             Err(error) if error.is_already_exists() => {}
             Err(error) => return Err(error.into()),
         }
         match images.get(&record.name).await {
-            Ok(present) if is_as_wanted(&present, record) => return Ok(()),
+            Ok(present) if is_as_wanted(&present, record) => return Ok(Written::Unchanged),
             Ok(_) => {}
             Err(error) if error.is_not_found() => continue,
             Err(error) => return Err(error.into()),
         }
         match images.update(record).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Written::Updated),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }

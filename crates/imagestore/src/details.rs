@@ -95,12 +95,14 @@ fn parse(descriptor: &Descriptor, bytes: &[u8]) -> Result<Document, StoreError> 
         .map_err(|source| StoreError::Document { digest: descriptor.digest.to_string(), source })
 }
 
-/// Whether an error of reading details belongs to this record alone, so that the record is kept as unreadable;
-/// otherwise containerd itself is in trouble and nothing can be said.
+/// Whether an error of reading details belongs to this record alone, so that the record is kept as unreadable. One
+/// broken record must not keep all others from being known; a containerd that is away must not make all unreadable.
 pub(crate) fn is_of_the_record(error: &StoreError) -> bool {
     match error {
         StoreError::Document { .. } => true,
-        StoreError::Containerd(error) => error.kind() == ErrorKind::Mismatch,
+        StoreError::Containerd(error) => {
+            !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline)
+        }
         _ => false,
     }
 }

@@ -111,8 +111,14 @@ impl PullLease {
     }
 
     /// Gives the lease back after the records were written: nothing needs to be collected.
-    pub fn release(mut self) {
+    pub(crate) fn release(mut self) {
         self.committed = true;
+    }
+
+    /// Leaves the lease in containerd for recovery: what it holds can neither be finished nor taken back now.
+    pub(crate) fn abandon(mut self) {
+        // No longer live, so that recovery sees it.
+        self.live = None;
     }
 
     /// Gives the lease of a failed pull back and waits until the collector has taken what only it held, so that the

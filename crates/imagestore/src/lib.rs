@@ -32,7 +32,7 @@ mod store;
 mod usage;
 mod verify;
 
-pub use commit::{Committed, write_record};
+pub use commit::{Committed, Written, write_record};
 pub use details::Details;
 pub use error::{LookupError, StoreError};
 pub use index::{Image, Index};

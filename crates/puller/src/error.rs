@@ -78,6 +78,9 @@ pub enum PullError {
     /// A call to containerd failed.
     #[error(transparent)]
     Containerd(#[from] containerd::CallError),
+    /// The task that writes the records ended without an outcome: a defect of this program.
+    #[error("writing the image's records ended early: {0}")]
+    Ended(String),
     /// Lease, records or index.
     #[error(transparent)]
     Store(#[from] imagestore::StoreError),
@@ -133,6 +136,7 @@ impl PullError {
             | PullError::DiffId { .. } => Origin::Image,
             PullError::Containerd(_)
             | PullError::Store(_)
+            | PullError::Ended(_)
             | PullError::SnapshotContended { .. }
             | PullError::IngestStalled { .. }
             | PullError::NotVisible { .. } => Origin::Containerd,

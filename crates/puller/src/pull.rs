@@ -30,46 +30,64 @@ pub(crate) async fn pull(
     let resolved_after = begun.elapsed();
     // The lease comes before the first byte: containerd may collect between a blob's commit and the record naming it.
     let lease = shared.store.lease(&reference, (shared.config.now)()).await?;
-    let outcome = under_lease(&shared, &reference, &session, &resolved, &lease).await;
-    match outcome {
-        Ok(image_id) => {
-            lease.release();
-            tracing::info!(
-                image = %reference, image_id = %image_id, target = %resolved.descriptor.digest,
-                resolve_s = resolved_after.as_secs_f64(), pull_s = begun.elapsed().as_secs_f64(),
-                "pulled"
-            );
-            Ok(Pulled { image_id, target: resolved.descriptor })
-        }
+    let image_id = match unpack(&shared, &reference, &session, &resolved, &lease).await {
+        Ok(image_id) => image_id,
         Err(error) => {
             lease.discard().await;
-            Err(error)
+            return Err(error);
         }
-    }
+    };
+    let pulled = Pulled { image_id, target: resolved.descriptor };
+    finish(&shared, lease, &reference, &pulled).await?;
+    tracing::info!(
+        image = %reference, image_id = %pulled.image_id, target = %pulled.target.digest,
+        resolve_s = resolved_after.as_secs_f64(), pull_s = begun.elapsed().as_secs_f64(),
+        "pulled"
+    );
+    Ok(pulled)
 }
 
-async fn under_lease(
+/// Brings all that the image is made of into containerd, under the lease, and answers its id.
+async fn unpack(
     shared: &Shared,
     reference: &Reference,
     session: &Session,
     resolved: &Resolved,
     lease: &PullLease,
 ) -> Result<ImageId, PullError> {
-    let store = &shared.store;
+    let config = shared.store.config();
     let client = lease.client();
-    let way = Way { reference, platform: &store.config().platform, client, session };
+    let way = Way { reference, platform: &config.platform, client, session };
     let documents = way.down(resolved).await?;
-    let snapshotter = store.config().snapshotter.as_str();
+    let snapshotter = config.snapshotter.as_str();
     let top = Unpack { reference, lease, session, snapshotter }.all(&documents).await?;
-    let config = &documents.manifest.config;
-    hold_snapshot(client, snapshotter, config, top.as_ref()).await?;
-    let image_id = ImageId::new(config.digest.clone());
-    let image = Committed { reference, target: &resolved.descriptor, image_id: &image_id };
-    store.commit(lease, image).await?;
-    if let Some(cri) = &shared.config.cri {
-        visible::wait(cri, &image_id).await?;
+    let descriptor = &documents.manifest.config;
+    hold_snapshot(client, snapshotter, descriptor, top.as_ref()).await?;
+    Ok(ImageId::new(descriptor.digest.clone()))
+}
+
+/// Writes the records and waits until containerd's plugin shows the image. The writing is on a task of its own: once
+/// begun it ends, so that a caller that goes away leaves an image with all its names or none.
+async fn finish(
+    shared: &Arc<Shared>,
+    lease: PullLease,
+    reference: &Reference,
+    pulled: &Pulled,
+) -> Result<(), PullError> {
+    let committing = tokio::spawn({
+        let (store, reference, pulled) = (shared.store.clone(), reference.clone(), pulled.clone());
+        async move {
+            let image =
+                Committed { reference: &reference, target: &pulled.target, image_id: &pulled.image_id };
+            store.commit(lease, image).await
+        }
+    });
+    // The task is never aborted, so it ends early only by a panic, which the runtime has reported.
+    committing.await.map_err(|error| PullError::Ended(error.to_string()))??;
+    match &shared.config.cri {
+        Some(cri) => visible::wait(cri, &pulled.image_id).await,
+        None => Ok(()),
     }
-    Ok(image_id)
 }
 
 /// Makes the collector keep the snapshot chain with the config: from record to config to snapshot.
