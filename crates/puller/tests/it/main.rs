@@ -6,6 +6,8 @@
 //! - `recover`: a daemon that starts after one that was cut off.
 //! - `behind_our_back`: other clients of containerd.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
+
 mod behind_our_back;
 mod failure;
 mod node;
