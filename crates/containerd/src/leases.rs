@@ -92,6 +92,17 @@ impl Leases {
         within(limit, "delete lease", id.as_str(), self.grpc.clone().delete(request)).await.map(drop)
     }
 
+    /// Puts a snapshot under a lease. containerd does not check that it is there: ask afterwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such lease.
+    pub async fn add_snapshot(&self, id: &LeaseId, snapshotter: &str, name: &str) -> Result<(), CallError> {
+        let resource = pb::Resource { id: name.to_owned(), r#type: format!("snapshots/{snapshotter}") };
+        let request = pb::AddResourceRequest { id: id.0.clone(), resource: Some(resource) };
+        let mut grpc = self.grpc.clone();
+        within(self.deadlines.metadata, "lease snapshot", name, grpc.add_resource(request)).await.map(drop)
+    }
+
     /// Digests of the blobs under a lease, in order. Ingests and snapshots under it are not told.
     ///
     /// # Errors

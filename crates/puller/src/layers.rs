@@ -97,12 +97,12 @@ impl Unpack<'_> {
             let key = format!("extract-{unique} {}", layer.chain_id);
             match snapshots.prepare(&key, parent, &labels).await? {
                 Prepared::Active(mounts) => return Ok(Some(Active { key, mounts })),
-                Prepared::Exists => match snapshots.stat(layer.chain_id.as_str()).await {
-                    Ok(_) => return Ok(None),
+                Prepared::Exists => {
+                    if self.lease.hold_snapshot(self.snapshotter, layer.chain_id.as_str()).await? {
+                        return Ok(None);
+                    }
                     // Removed since, or the key was taken: try with another one.
-                    Err(error) if error.is_not_found() => {}
-                    Err(error) => return Err(error.into()),
-                },
+                }
             }
         }
         let chain_id = layer.chain_id.to_string();
@@ -131,7 +131,13 @@ impl Unpack<'_> {
         match snapshots.commit(layer.chain_id.as_str(), &active.key, &snapshot_labels(layer)).await {
             Ok(()) => {}
             // Another pull was faster; its snapshot has the same content. Ours is only in the way.
-            Err(error) if error.is_already_exists() => snapshots.remove(&active.key).await?,
+            Err(error) if error.is_already_exists() => {
+                snapshots.remove(&active.key).await?;
+                if !self.lease.hold_snapshot(self.snapshotter, layer.chain_id.as_str()).await? {
+                    let chain_id = layer.chain_id.to_string();
+                    return Err(PullError::SnapshotContended { chain_id, attempts: 1 });
+                }
+            }
             Err(error) => return Err(error.into()),
         }
         let uncompressed = Labels::from([(UNCOMPRESSED.to_owned(), layer.diff_id.to_string())]);
