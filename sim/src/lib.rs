@@ -10,6 +10,7 @@ pub mod containerd;
 mod digest;
 pub mod image;
 pub mod registry;
+pub mod schedule;
 mod stub;
 
 pub use clock::Clock;

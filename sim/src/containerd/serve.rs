@@ -25,6 +25,7 @@ use super::introspection::{IntrospectionService, NamespacesService, VersionServi
 use super::io::Breakable;
 use super::leases::LeasesService;
 use super::snapshots::SnapshotsService;
+use crate::schedule::GateLayer;
 use crate::stub::{
     content::content_server::ContentServer, diff::diff_server::DiffServer,
     events::events_server::EventsServer, images::images_server::ImagesServer,
@@ -155,6 +156,19 @@ impl Containerd {
         }
         let (client, server) = tokio::io::duplex(DUPLEX_BUFFER_BYTES);
         self.serve_stream(server);
+        Ok(client)
+    }
+
+    /// Opens an in-memory connection whose calls pass through `layer`, and which breaks when `cut` is cancelled.
+    pub(crate) fn dial_through(&self, layer: GateLayer, cut: CancellationToken) -> io::Result<DuplexStream> {
+        let stopping = self.shared.stopping();
+        if stopping.is_cancelled() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "containerd is stopped"));
+        }
+        let (client, server) = tokio::io::duplex(DUPLEX_BUFFER_BYTES);
+        let incoming = stream::iter([Ok::<_, io::Error>(Breakable::new(server, stopping, cut))]);
+        let server = Server::builder().layer(layer).add_routes(self.routes()).serve_with_incoming(incoming);
+        tokio::spawn(server);
         Ok(client)
     }
 

@@ -22,6 +22,7 @@ use super::fault::{self, Fault};
 use super::log::LoggedRequest;
 use super::request::Head;
 use super::respond::{self, Answer};
+use crate::schedule::Gate;
 
 /// Bytes of a request body, which only the token endpoint reads.
 const FORM_BYTES_MAX: usize = 64 << 10;
@@ -75,8 +76,32 @@ impl Registry {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let serving = connection(self.clone(), stream, dialled.map(str::to_owned), CancellationToken::new());
+        let serving =
+            connection(self.clone(), stream, dialled.map(str::to_owned), CancellationToken::new(), None);
         tokio::spawn(serving);
+    }
+
+    /// Opens an in-memory connection to `host` whose requests wait at `gate` as those of `client`, and which breaks
+    /// when `cut` is cancelled.
+    pub(crate) fn dial_through(
+        &self,
+        host: &str,
+        gate: Gate,
+        client: String,
+        cut: CancellationToken,
+    ) -> DuplexStream {
+        let (stream, server) = tokio::io::duplex(DUPLEX_BUFFER_BYTES);
+        let (registry, host) = (self.clone(), host.to_owned());
+        tokio::spawn(async move {
+            let serving =
+                connection(registry, server, Some(host), CancellationToken::new(), Some((gate, client)));
+            tokio::select! {
+                biased;
+                () = cut.cancelled() => {}
+                () = serving => {}
+            }
+        });
+        stream
     }
 
     /// Opens an in-memory connection to `host`.
@@ -94,22 +119,40 @@ async fn accept(registry: Registry, listener: TcpListener, stop: CancellationTok
             () = stop.cancelled() => return,
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
-                    tokio::spawn(connection(registry.clone(), stream, None, stop.clone()));
+                    tokio::spawn(connection(registry.clone(), stream, None, stop.clone(), None));
                 }
             }
         }
     }
 }
 
-async fn connection<S>(registry: Registry, stream: S, dialled: Option<String>, stop: CancellationToken)
-where
+async fn connection<S>(
+    registry: Registry,
+    stream: S,
+    dialled: Option<String>,
+    stop: CancellationToken,
+    gated: Option<(Gate, String)>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // A fault that ends the connection cancels this token: the stream is dropped with whatever was in flight.
     let broken = CancellationToken::new();
     let service = {
         let broken = broken.clone();
-        service_fn(move |request| serve(registry.clone(), dialled.clone(), broken.clone(), request))
+        service_fn(move |request: Request<Incoming>| {
+            let (registry, dialled, broken) = (registry.clone(), dialled.clone(), broken.clone());
+            let gated = gated.clone();
+            async move {
+                let Some((gate, client)) = gated else {
+                    return serve(registry, dialled, broken, request).await;
+                };
+                let label = format!("{client} {} {}", request.method(), request.uri().path());
+                gate.pass(&format!("{label} >")).await;
+                let answer = serve(registry, dialled, broken, request).await;
+                gate.pass(&format!("{label} <")).await;
+                answer
+            }
+        })
     };
     let builder = auto::Builder::new(TokioExecutor::new());
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -1,5 +1,10 @@
 //! The store's writing of records against the in-process containerd, with another client beside it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy's own exception covers functions marked #[test], not their helpers"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
