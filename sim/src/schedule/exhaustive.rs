@@ -35,7 +35,6 @@ impl Exhaustive {
     }
 
     /// Moves to the next run; `false` when all were made.
-    #[expect(clippy::should_implement_trait, reason = "an iterator would have to own the run")]
     pub fn next(&self) -> bool {
         let mut taken = self.lock();
         while let Some((choice, among)) = taken.choices.pop() {
