@@ -74,6 +74,11 @@ impl Index {
         self.images.get(&self.entries.get(name)?.details.as_ref()?.image_id)
     }
 
+    /// Digest of the target of the record called `name`.
+    pub fn target(&self, name: &str) -> Option<&Digest> {
+        self.entries.get(name).map(|entry| &entry.target.digest)
+    }
+
     /// Names of all records, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)

@@ -1,0 +1,134 @@
+//! What must be true when nothing goes on any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use sim::containerd::{Inventory, SnapshotKind};
+
+use crate::World;
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation(pub String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+fn violated<T>(what: impl fmt::Display) -> Result<T, Violation> {
+    Err(Violation(what.to_string()))
+}
+
+impl World {
+    /// Lets everything end, then checks: nothing of a pull outlives it; the index is containerd's records; a listed
+    /// image is whole; a collection takes nothing of it.
+    ///
+    /// # Errors
+    /// The first [`Violation`].
+    pub async fn check_at_rest(&self) -> Result<(), Violation> {
+        self.settle().await;
+        let daemon = self.daemon();
+        if let Err(waiting) = daemon.until_ready().await {
+            return violated(format!("the daemon is not ready: {waiting}"));
+        }
+        nothing_outlives(&self.inventory())?;
+        self.index_is_containerd()?;
+        let listed = self.listed().await?;
+        for (id, names) in &listed {
+            is_whole(&self.inventory(), id, names)?;
+        }
+        self.containerd().collect();
+        if self.listed().await? != listed {
+            return violated("a collection took something of a listed image");
+        }
+        nothing_is_left_over(&self.inventory())
+    }
+
+    /// Ids of the images that the daemon lists, with their names.
+    async fn listed(&self) -> Result<BTreeMap<String, Vec<String>>, Violation> {
+        match self.daemon().store().list().await {
+            Ok(images) => {
+                Ok(images.iter().map(|image| (image.id().to_string(), image.names.clone())).collect())
+            }
+            Err(error) => violated(format!("list failed: {error}")),
+        }
+    }
+
+    fn index_is_containerd(&self) -> Result<(), Violation> {
+        let index = self.daemon().store().index();
+        let known: BTreeSet<&str> = index.names().collect();
+        let inventory = self.inventory();
+        let stored: BTreeSet<&str> = inventory.images.keys().map(String::as_str).collect();
+        if known != stored {
+            return violated(format!("the index has {known:?}, containerd has {stored:?}"));
+        }
+        for (name, record) in &inventory.images {
+            let target = index.target(name).map(ToString::to_string);
+            if target.as_deref() != Some(record.target.as_str()) {
+                return violated(format!(
+                    "{name} is {target:?} in the index and {} in containerd",
+                    record.target
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nothing_outlives(inventory: &Inventory) -> Result<(), Violation> {
+    if let Some(lease) = inventory.leases.keys().find(|id| id.starts_with("cri-imaged-")) {
+        return violated(format!("lease {lease} outlives its pull"));
+    }
+    if let Some(ingest) = inventory.ingests.iter().next() {
+        return violated(format!("ingest {ingest} outlives its pull"));
+    }
+    if let Some((_, key)) = inventory.snapshots.keys().find(|(_, key)| key.starts_with("extract-")) {
+        return violated(format!("active snapshot {key} outlives its pull"));
+    }
+    Ok(())
+}
+
+/// Documents, layers or snapshots that no record holds: the collector, which has just run, would have taken them.
+fn nothing_is_left_over(inventory: &Inventory) -> Result<(), Violation> {
+    if inventory.images.is_empty() && !(inventory.content.is_empty() && inventory.snapshots.is_empty()) {
+        return violated(format!(
+            "without images there are {:?} and {:?}",
+            inventory.content, inventory.snapshots
+        ));
+    }
+    Ok(())
+}
+
+fn is_whole(inventory: &Inventory, id: &str, names: &[String]) -> Result<(), Violation> {
+    for name in names {
+        let Some(record) = inventory.images.get(name) else {
+            return violated(format!("listed image {id} has the name {name}, which has no record"));
+        };
+        if !inventory.content.contains_key(&record.target) {
+            return violated(format!("listed image {id} lacks its target {}", record.target));
+        }
+    }
+    let Some(config) = inventory.content.get(id) else {
+        return violated(format!("listed image {id} lacks its config"));
+    };
+    let Some(top) = config.labels.get("containerd.io/gc.ref.snapshot.overlayfs") else {
+        return violated(format!("the config of listed image {id} does not hold its snapshots"));
+    };
+    let mut name = top.clone();
+    loop {
+        let Some(snapshot) = inventory.snapshots.get(&("overlayfs".to_owned(), name.clone())) else {
+            return violated(format!("listed image {id} lacks its snapshot {name}"));
+        };
+        if snapshot.kind != SnapshotKind::Committed {
+            return violated(format!("snapshot {name} of listed image {id} is not committed"));
+        }
+        match &snapshot.parent {
+            Some(parent) => name = parent.clone(),
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A node: containerd, registry, the daemon, and other clients beside it.
+
+use std::time::Duration;
+
+use containerd::{Client, Images, Snapshots};
+use sim::containerd::{Containerd, Inventory, Options, Point};
+use sim::image::{Compression, File, Image, ImageBuilder, Layer};
+use sim::registry::Registry;
+use sim::schedule::{Gate, Link};
+
+use crate::Daemon;
+
+/// The registry's host: plain HTTP, because it is a loopback name.
+pub const HOST: &str = "localhost:5000";
+
+/// Simulated time after which all that was begun has ended: longer than every retry of the product but its stalls.
+const REST: Duration = Duration::from_secs(30);
+
+/// A simulated node.
+#[derive(Debug)]
+pub struct World {
+    gate: Gate,
+    containerd: Containerd,
+    registry: Registry,
+    daemon: Option<Daemon>,
+    daemons_count: u32,
+    other: Client,
+}
+
+impl World {
+    /// A world with an empty containerd, an empty registry and a daemon that is ready; the gate is open.
+    pub async fn start() -> World {
+        let gate = Gate::new();
+        let mut options = Options::default();
+        let at = gate.clone();
+        options.pause = Some(std::sync::Arc::new(move |point: Point| {
+            let gate = at.clone();
+            Box::pin(async move { gate.pass(&format!("containerd {point:?}")).await })
+        }));
+        let containerd = Containerd::new(options);
+        let registry = Registry::new(sim::registry::Options::default());
+        let ctr = Link::new("ctr", &gate).containerd(&containerd);
+        let other = Client::new(ctr, "k8s.io").expect("a namespace that containerd takes");
+        let mut world = World { gate, containerd, registry, daemon: None, daemons_count: 0, other };
+        world.restart_daemon();
+        world.daemon().until_ready().await.expect("an empty containerd is known at once");
+        world
+    }
+
+    /// Where messages wait.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// containerd.
+    pub fn containerd(&self) -> &Containerd {
+        &self.containerd
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The daemon.
+    ///
+    /// # Panics
+    /// After [`World::kill_daemon`], until it is started again.
+    pub fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().expect("the scenario has a daemon running")
+    }
+
+    /// Image records as another client of containerd sees them.
+    pub fn ctr_images(&self) -> Images {
+        self.other.images()
+    }
+
+    /// Snapshots as another client of containerd sees them.
+    pub fn ctr_snapshots(&self) -> Snapshots {
+        self.other.snapshots("overlayfs")
+    }
+
+    /// All of containerd as another client sees it.
+    pub fn ctr(&self) -> &Client {
+        &self.other
+    }
+
+    /// Ends the daemon as SIGKILL would.
+    pub fn kill_daemon(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill();
+        }
+    }
+
+    /// Starts a daemon, after killing the one that runs.
+    pub fn restart_daemon(&mut self) {
+        self.kill_daemon();
+        self.daemons_count += 1;
+        let name = format!("daemon{}", self.daemons_count);
+        self.daemon = Some(Daemon::start(&name, &self.gate, &self.containerd, &self.registry));
+    }
+
+    /// Opens the gate and waits until nothing goes on any more.
+    pub async fn settle(&self) {
+        self.gate.open();
+        tokio::time::sleep(REST).await;
+    }
+
+    /// What containerd holds.
+    pub fn inventory(&self) -> Inventory {
+        self.containerd.inventory("k8s.io")
+    }
+}
+
+/// An image of two small layers: a base that all share, and one that depends on `seed`.
+pub fn image(seed: u64) -> Image {
+    let base = Layer::new([File::directory("etc"), File::regular("etc/os", "base")], Compression::Gzip);
+    let top = Layer::random("top", 200, seed, Compression::Gzip);
+    ImageBuilder::new().layer(base).layer(top).build()
+}
+
+/// `localhost:5000/name`.
+pub fn on_host(name: &str) -> String {
+    format!("{HOST}/{name}")
+}
