@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of this repository that no other tool checks, each with the reason it exists.
 
 mod manifests;
+mod promises;
 mod sources;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 fn findings(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
+    let mut functions = promises::Functions::default();
     for path in files(root)? {
         let name = path.rsplit('/').next().unwrap_or_default();
         let is_source = name.ends_with(".rs");
@@ -32,10 +34,15 @@ fn findings(root: &Path) -> anyhow::Result<Vec<Finding>> {
         // A file that git still lists may be deleted in the work tree.
         let Ok(text) = std::fs::read_to_string(root.join(&path)) else { continue };
         match is_source {
-            true => findings.extend(sources::check(&path, &text)),
+            true => {
+                functions.read(&path, &text);
+                findings.extend(sources::check(&path, &text));
+            }
             false => findings.extend(manifests::check(&path, &text)),
         }
     }
+    let specification = std::fs::read_to_string(root.join(promises::FILE)).unwrap_or_default();
+    findings.extend(promises::check(&specification, &functions));
     Ok(findings)
 }
 
