@@ -1,5 +1,5 @@
 //! Scenarios named as sentences. Small ones are enumerated exhaustively, larger ones run under many seeds.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
 
 mod replay;
