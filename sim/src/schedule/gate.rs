@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::Choose;
@@ -15,7 +15,14 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// Messages wait here for their turn. Clones are the same gate. Open at first: messages pass, unlogged.
 #[derive(Clone, Debug, Default)]
-pub struct Gate(Arc<Mutex<State>>);
+pub struct Gate(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told of each arrival: a driver that ticked while nobody waits would stop at every millisecond of a long pause.
+    arrived: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -65,6 +72,7 @@ impl Gate {
             state.arrivals += 1;
             let key = (label.to_owned(), state.arrivals);
             state.waiting.insert(key, sender);
+            self.0.arrived.notify_one();
             turn
         };
         // The sender is dropped only together with the gate, when nobody can decide any more.
@@ -97,7 +105,10 @@ impl Gate {
     pub async fn drive(&self, choose: &mut dyn Choose, released: &mut (dyn FnMut(&str) + Send)) {
         loop {
             tokio::time::sleep(TICK).await;
-            let Some((label, sender)) = self.next(choose) else { continue };
+            let Some((label, sender)) = self.next(choose) else {
+                self.0.arrived.notified().await;
+                continue;
+            };
             released(&label);
             let _ = sender.send(());
         }
@@ -118,7 +129,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
