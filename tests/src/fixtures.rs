@@ -57,12 +57,13 @@ pub fn small(text: &str) -> anyhow::Result<Image> {
     Ok(small_for(text).layer(busybox_layer()?).layer(message(text)).build())
 }
 
-/// As [`small`], for another platform.
+/// As [`small`], for another platform; `variant` may be empty.
 ///
 /// # Errors
 /// As [`busybox_layer`].
-pub fn small_on(text: &str, os: &str, architecture: &str) -> anyhow::Result<Image> {
-    Ok(small_for(text).platform(os, architecture).layer(busybox_layer()?).layer(message(text)).build())
+pub fn small_on(text: &str, os: &str, architecture: &str, variant: &str) -> anyhow::Result<Image> {
+    let image = small_for(text).platform(os, architecture).layer(busybox_layer()?).layer(message(text));
+    Ok(if variant.is_empty() { image } else { image.variant(variant) }.build())
 }
 
 fn small_for(text: &str) -> ImageBuilder {

@@ -1,7 +1,7 @@
 //! Ends and unmounts what a private containerd left: shims and containers outlive it on purpose.
 //!
-//! Only what names the containerd's own temporary folder is touched: a shim by its command line, a container by the
-//! mounts of its own mount namespace, a mount by its place.
+//! Only what names the containerd's own temporary folder is touched: a shim by its command line, a container by its root
+//! file system, a mount by its place.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,6 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Ends every process of `folder` and detaches every mount below it.
 pub(crate) fn reap(folder: &Path) {
     let folder = folder.to_string_lossy();
-    let own_mounts = fs::read_link("/proc/self/ns/mnt").ok();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw)
         else {
@@ -25,9 +24,7 @@ pub(crate) fn reap(folder: &Path) {
             fs::read(entry.path().join(file))
                 .is_ok_and(|text| String::from_utf8_lossy(&text).contains(&*folder))
         };
-        let is_container =
-            fs::read_link(entry.path().join("ns/mnt")).ok() != own_mounts && mentions("mountinfo");
-        if is_container || mentions("cmdline") {
+        if has_its_root_below(&entry.path(), &folder) || mentions("cmdline") {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
@@ -37,4 +34,12 @@ pub(crate) fn reap(folder: &Path) {
     for point in points.filter(|point| point.starts_with(&*folder)) {
         let _ = rustix::mount::unmount(point, UnmountFlags::DETACH);
     }
+}
+
+/// Whether the root of a process is an overlay of directories below `folder`. Its other mounts say nothing: a container
+/// that is about to start, of any test, still has a copy of all mounts of this machine.
+fn has_its_root_below(process: &Path, folder: &str) -> bool {
+    let mounts = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
+    let mut roots = mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/"));
+    roots.any(|root| root.contains(folder))
 }
