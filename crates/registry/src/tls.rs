@@ -131,7 +131,10 @@ impl LazyTls {
         if let Some(config) = self.made.get() {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(self.settings.client_config(self.roots.0.get_or_init(system_roots))?);
+        let none = RootCertStore::empty();
+        // A loopback registry is tried under TLS without verification: it must not pay for the roots either.
+        let roots = if self.settings.skip_verify { &none } else { self.roots.0.get_or_init(system_roots) };
+        let config = Arc::new(self.settings.client_config(roots)?);
         Ok(Arc::clone(self.made.get_or_init(|| config)))
     }
 }

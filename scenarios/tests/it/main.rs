@@ -2,4 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
 
+mod collector;
+mod crash;
+mod expect;
+mod explore;
 mod replay;

@@ -1,0 +1,189 @@
+//! Ways through a scenario: every order, many seeds, one event at every point.
+
+use std::fmt::Display;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use scenarios::{Run, World, run};
+use sim::schedule::{Choose, Exhaustive, Gate, Priorities, Random};
+
+/// What a scenario answers: its own assertions are told as text, so that the run's log can be printed with them.
+pub type Told<T> = Result<T, String>;
+
+/// Events at more points than this belong to a scenario that does not end.
+const POINTS_MAX: usize = 400;
+
+/// An error as [`Told`].
+pub fn told<T, E: Display>(result: Result<T, E>) -> Told<T> {
+    result.map_err(|error| error.to_string())
+}
+
+/// `Err` with `why` unless `holds`.
+pub fn ensure(holds: bool, why: impl Display) -> Told<()> {
+    if holds { Ok(()) } else { Err(why.to_string()) }
+}
+
+/// Runs one way and fails with its log; `way` says how to replay it.
+#[track_caller]
+fn one<T>(
+    way: impl Display,
+    choose: impl Choose,
+    scenario: impl AsyncFnOnce(&mut World) -> Told<T>,
+) -> (T, Vec<String>) {
+    let Run { outcome, log } = match catch_unwind(AssertUnwindSafe(|| run(choose, scenario))) {
+        Ok(run) => run,
+        Err(panic) => {
+            eprintln!("{way}: panicked");
+            resume_unwind(panic)
+        }
+    };
+    match outcome {
+        Ok(value) => (value, log),
+        Err(why) => panic!("{way}: {why}\n{}", log.join("\n")),
+    }
+}
+
+/// Runs every order of the messages, and answers how many there were. More than `max` is a failure: the scenario is
+/// not small.
+#[track_caller]
+pub fn every_order(max: usize, scenario: impl AsyncFn(&mut World) -> Told<()>) -> usize {
+    let all = Exhaustive::new();
+    for count in 1.. {
+        one(format_args!("order {count}"), all.run(), async |world: &mut World| scenario(world).await);
+        assert!(count <= max, "more than {max} orders");
+        if !all.next() {
+            return count;
+        }
+    }
+    unreachable!("a count that never ends")
+}
+
+/// Runs under each seed, once with uniform choices and once with priorities.
+#[track_caller]
+pub fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Told<()>) {
+    for seed in seeds {
+        one(format_args!("random, seed {seed}"), Random::new(seed), async |world: &mut World| {
+            scenario(world).await
+        });
+        let priorities = Priorities::new(seed, 3, 200);
+        one(format_args!("priorities, seed {seed}"), priorities, async |world: &mut World| {
+            scenario(world).await
+        });
+    }
+}
+
+/// Runs once for every point of what the scenario does, with an event there, until the scenario says that the event
+/// came too late; answers the number of points.
+#[track_caller]
+pub fn every_point(scenario: impl AsyncFn(&mut World, &At) -> Told<bool>) -> usize {
+    for step in 0..POINTS_MAX {
+        let at = At::new(step);
+        let choose = at.choose();
+        let scenario = async |world: &mut World| scenario(world, &at).await;
+        let (came, _) = one(format_args!("event at point {step}"), choose, scenario);
+        if !came {
+            assert!(step > 0, "the event never came");
+            return step;
+        }
+    }
+    panic!("no end after {POINTS_MAX} points")
+}
+
+/// One event at one point: after so many messages of others.
+#[derive(Debug)]
+pub struct At {
+    step: usize,
+    due: Arc<Mutex<Due>>,
+}
+
+#[derive(Debug, Default)]
+struct Due {
+    left: usize,
+    /// Only the calls whose label contains this are counted; everything where it is empty.
+    counted: &'static str,
+    /// Whether the messages of [`At::come`] and of the client `ctr` go now, and before all others.
+    is_now: bool,
+}
+
+impl At {
+    fn new(step: usize) -> At {
+        At { step, due: Arc::new(Mutex::new(Due { left: step, ..Due::default() })) }
+    }
+
+    fn choose(&self) -> impl Choose + 'static {
+        Held(Arc::clone(&self.due))
+    }
+
+    /// Sets the point anew: right after `left` calls with `counted` in their label had their effect.
+    pub fn after(&self, left: usize, counted: &'static str) {
+        *self.due.lock().unwrap() = Due { left, counted, is_now: false };
+    }
+
+    /// Sets the point anew: the run's own, counted from now.
+    pub fn again(&self) {
+        self.after(self.step, "");
+    }
+
+    /// Waits for the point, under `label` at the gate.
+    pub async fn come(&self, gate: &Gate, label: &str) {
+        loop {
+            gate.pass(&format!("event {label}")).await;
+            if self.due.lock().unwrap().is_now {
+                return;
+            }
+            // Nobody else had a message, for the product sleeps: the point is still to come.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Runs `work` and, at the point, `event` beside it. Answers whether the point came before the end of `work`.
+    pub async fn beside<T>(
+        &self,
+        gate: &Gate,
+        label: &str,
+        work: impl Future<Output = T>,
+        event: impl Future<Output = ()>,
+    ) -> (T, bool) {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return (done, false),
+            () = self.come(gate, label) => {}
+        }
+        let (done, ()) = futures::join!(work, event);
+        (done, true)
+    }
+
+    /// Runs `work` up to the point and drops it there; `None` where it came.
+    pub async fn until<T>(&self, gate: &Gate, label: &str, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.come(gate, label) => None,
+        }
+    }
+}
+
+/// Holds the event back until its point, and lets it go first from there on. All others go in order.
+struct Held(Arc<Mutex<Due>>);
+
+impl Choose for Held {
+    fn choose(&mut self, waiting: &[String]) -> usize {
+        let is_event = |label: &String| label.starts_with("event ") || label.starts_with("ctr ");
+        let event = waiting.iter().position(is_event);
+        let other = waiting.iter().position(|label| !is_event(label));
+        let mut due = self.0.lock().unwrap();
+        if due.left == 0 {
+            due.is_now = true;
+            return event.or(other).unwrap_or(0);
+        }
+        let Some(other) = other else { return event.unwrap_or(0) };
+        let is_call = waiting[other].ends_with('>') && waiting[other].contains(due.counted);
+        if due.counted.is_empty() || is_call {
+            due.left -= 1;
+        }
+        other
+    }
+}
