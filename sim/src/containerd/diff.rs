@@ -7,10 +7,12 @@ use containerd_client::types::Descriptor;
 use tonic::{Request, Response, Status};
 
 use super::apply::{self, Encoding};
+use super::caller::Caller;
 use super::context::Context;
 use super::directory;
 use super::failure;
 use super::mounts;
+use super::point::Point;
 use super::shared::Shared;
 use super::state::Kind;
 use super::tree::Tree;
@@ -26,6 +28,7 @@ impl Diff for DiffService {
         request: Request<api::ApplyRequest>,
     ) -> Result<Response<api::ApplyResponse>, Status> {
         let context = Context::read(request.metadata())?;
+        let client = Caller::name(&request);
         let request = request.into_inner();
         let diff = request.diff.unwrap_or_default();
         let blob = self.0.lock().blob(&context.namespace, &diff.digest).ok_or_else(|| {
@@ -43,6 +46,7 @@ impl Diff for DiffService {
         let destination = self.find(&request.mounts).ok_or_else(|| {
             Status::unknown(format!("failed to mount {:?}: not mounts of an active snapshot", request.mounts))
         })?;
+        self.0.pause(Point::BeforeLayer { client, digest: diff.digest.clone() }).await;
         let mut upper = self.upper(&destination)?;
         let lower = destination.has_lower.then(|| self.lower(&destination)).transpose()?;
         let applied = apply::apply(&blob, encoding, &mut upper, lower.as_ref())

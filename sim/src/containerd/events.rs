@@ -1,7 +1,8 @@
 //! The event exchange and its service.
 //!
 //! Owns delivery: each subscriber has an unbounded queue, as in containerd, so nothing is dropped and one
-//! subscriber sees events in the order of their publication. A subscription answers its response headers with
+//! subscriber sees events in the order of their publication. Events are lost with their stream alone: a client that
+//! subscribes again sees what is published from then on. A subscription answers its response headers with
 //! its first event only, as grpc-go does.
 
 use std::time::SystemTime;
@@ -13,18 +14,24 @@ use futures::stream::{self, BoxStream};
 use prost::{Message, Name};
 use prost_types::{Any, Timestamp};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::caller::{self, Caller};
 use super::context::{Context, validate_identifier};
 use super::failure;
 use super::filter::Filters;
 use super::labels;
+use super::point::Point;
 use super::shared::Shared;
 use super::state::State;
 use crate::stub::events::events_server::Events;
 
 #[derive(Debug)]
 pub(crate) struct Subscriber {
+    /// Name of the link, empty on a connection without one.
+    client: String,
+    broken: CancellationToken,
     filters: Filters,
     queue: mpsc::UnboundedSender<Envelope>,
 }
@@ -58,12 +65,30 @@ fn deliver(state: &mut State, envelope: &Envelope) {
     });
 }
 
-/// Registers a subscriber; it is forgotten when the receiver is dropped.
-pub(crate) fn subscribe(state: &mut State, filters: Filters) -> mpsc::UnboundedReceiver<Envelope> {
+/// Registers a subscriber; it is forgotten when the receiver is dropped. `broken` is cancelled when it is to end.
+pub(crate) fn subscribe(
+    state: &mut State,
+    client: &str,
+    broken: CancellationToken,
+    filters: Filters,
+) -> mpsc::UnboundedReceiver<Envelope> {
     let (queue, events) = mpsc::unbounded_channel();
     let id = state.next_sequence();
-    state.subscribers.insert(id, Subscriber { filters, queue });
+    state.subscribers.insert(id, Subscriber { client: client.to_owned(), broken, filters, queue });
     events
+}
+
+/// Forgets the subscribers of a client, which ends their streams.
+pub(crate) fn break_all(state: &mut State, client: &str) -> usize {
+    let before = state.subscribers.len();
+    state.subscribers.retain(|_, subscriber| {
+        let stays = subscriber.client != client;
+        if !stays {
+            subscriber.broken.cancel();
+        }
+        stays
+    });
+    before - state.subscribers.len()
 }
 
 fn field(envelope: &Envelope, path: &[&str]) -> Option<String> {
@@ -136,21 +161,61 @@ impl Events for EventsService {
         &self,
         request: Request<api::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let caller = Caller::of(&request);
         let filters = Filters::parse(&request.into_inner().filters)?;
-        let mut events = subscribe(&mut self.0.lock(), filters);
-        let stopping = self.0.stopping();
-        let first = tokio::select! {
-            biased;
-            () = stopping.cancelled() => None,
-            first = events.recv() => first,
+        let client = caller.as_ref().map(|caller| caller.client.clone()).unwrap_or_default();
+        let broken = CancellationToken::new();
+        let events = subscribe(&mut self.0.lock(), &client, broken.clone(), filters);
+        let mut subscription = Subscription { shared: self.0.clone(), caller, client, broken, events };
+        let first = subscription.next().await?;
+        let rest = stream::unfold(Some(subscription), |subscription| async {
+            let mut subscription = subscription?;
+            match subscription.next().await {
+                Ok(event) => Some((Ok(event), Some(subscription))),
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        Ok(Response::new(stream::iter([Ok(first)]).chain(rest).boxed()))
+    }
+}
+
+/// One subscriber's end of its queue.
+struct Subscription {
+    shared: Shared,
+    caller: Option<Caller>,
+    client: String,
+    broken: CancellationToken,
+    events: mpsc::UnboundedReceiver<Envelope>,
+}
+
+impl Subscription {
+    /// Waits for the next event, and for its turn.
+    ///
+    /// # Errors
+    /// Unavailable when the subscription was broken or containerd stops: the client sees the stream lost.
+    async fn next(&mut self) -> Result<Envelope, Status> {
+        let stopping = self.shared.stopping();
+        let taken = async {
+            let event = self.events.recv().await.ok_or_else(caller::lost)?;
+            let name = field(&event, &["event", "name"]).unwrap_or_default();
+            let point = Point::BeforeEvent {
+                client: self.client.clone(),
+                topic: event.topic.clone(),
+                name: name.clone(),
+            };
+            self.shared.pause(point).await;
+            if let Some(caller) = &self.caller {
+                let aftermath = caller.before("Subscribe/event", &name).await?;
+                caller.after(aftermath).await?;
+            }
+            Ok(event)
         };
-        let Some(first) = first else { return Err(Status::unavailable("server is stopping")) };
-        let rest = stream::unfold(events, |mut events| async {
-            let event = events.recv().await?;
-            Some((event, events))
-        })
-        .take_until(stopping.cancelled_owned());
-        Ok(Response::new(stream::iter([first]).chain(rest).map(Ok).boxed()))
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => Err(caller::lost()),
+            () = self.broken.cancelled() => Err(caller::lost()),
+            taken = taken => taken,
+        }
     }
 }
 

@@ -8,16 +8,19 @@ use std::time::SystemTime;
 use containerd_client::services::v1 as api;
 use containerd_client::services::v1::{ImageCreate, ImageDelete, ImageUpdate};
 use containerd_client::types::Descriptor;
+use prost::{Message, Name};
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
+use super::caller::Caller;
 use super::context::Context;
 use super::events::publish;
 use super::failure;
 use super::filter::{Filters, label};
 use super::gc;
 use super::labels::{self, Labels};
-use super::shared::{Point, Shared};
+use super::point::Point;
+use super::shared::Shared;
 use super::state::{ImageRecord, Namespace, State, Target};
 use crate::digest;
 use crate::stub::images::images_server::Images;
@@ -66,13 +69,14 @@ impl Images for ImagesService {
         request: Request<api::CreateImageRequest>,
     ) -> Result<Response<api::CreateImageResponse>, Status> {
         let headers = request.metadata().clone();
+        let client = Caller::name(&request);
         let api::CreateImageRequest { image, source_date_epoch } = request.into_inner();
         let image = image.filter(|image| !image.name.is_empty()).ok_or_else(name_required)?;
         let context = Context::read(&headers)?;
-        let now = self.0.now();
-        let at = created_at(source_date_epoch, now);
+        let at = created_at(source_date_epoch, self.0.now());
         let (name, record) = record(image, at, at);
-        create(&mut self.0.lock(), &context, now, &name, record.clone())?;
+        let event = create(&mut self.0.lock(), &context, &name, record.clone())?;
+        self.announce(client, context, name.clone(), event).await;
         Ok(Response::new(api::CreateImageResponse { image: Some(message(&name, &record)) }))
     }
 
@@ -81,42 +85,75 @@ impl Images for ImagesService {
         request: Request<api::UpdateImageRequest>,
     ) -> Result<Response<api::UpdateImageResponse>, Status> {
         let headers = request.metadata().clone();
+        let client = Caller::name(&request);
         let api::UpdateImageRequest { image, update_mask, source_date_epoch } = request.into_inner();
         let image = image.filter(|image| !image.name.is_empty()).ok_or_else(name_required)?;
         let context = Context::read(&headers)?;
-        let now = self.0.now();
-        let at = created_at(source_date_epoch, now);
+        let at = created_at(source_date_epoch, self.0.now());
         let (name, incoming) = record(image, at, at);
         let paths = update_mask.map(|mask| mask.paths).unwrap_or_default();
-        let updated = update(&mut self.0.lock(), &context, now, &name, incoming, &paths)?;
+        let (updated, event) = update(&mut self.0.lock(), &context, &name, incoming, &paths)?;
+        self.announce(client, context, name.clone(), event).await;
         Ok(Response::new(api::UpdateImageResponse { image: Some(message(&name, &updated)) }))
     }
 
     async fn delete(&self, request: Request<api::DeleteImageRequest>) -> Result<Response<()>, Status> {
         let context = Context::read(request.metadata())?;
+        let client = Caller::name(&request);
         let api::DeleteImageRequest { name, sync, target } = request.into_inner();
         let expected = target
             .filter(|_| self.0.options().version.honours_delete_target())
             .map(|target| target.digest)
             .filter(|digest| !digest.is_empty());
-        let now = self.0.now();
-        delete(&mut self.0.lock(), &context, now, &name, expected.as_deref())?;
+        let event = delete(&mut self.0.lock(), &context, &name, expected.as_deref())?;
+        self.announce(client, context, name, event).await;
         if sync {
-            self.0.pause(Point::BeforeCollect).await;
-            gc::collect(&self.0);
+            self.0.finish(Point::BeforeCollect, gc::collect).await;
         }
         Ok(Response::new(()))
     }
 }
 
-/// Stores a new record and announces it.
+impl ImagesService {
+    /// Publishes the event of a change that has been made.
+    async fn announce<T: Announced>(&self, client: String, context: Context, name: String, event: T) {
+        let point = Point::BeforePublish { client, topic: T::TOPIC.to_owned(), name };
+        self.0
+            .finish(point, move |shared| announce(&mut shared.lock(), shared.now(), &context, &event))
+            .await;
+    }
+}
+
+/// An event of an image record.
+pub(crate) trait Announced: Message + Name + 'static {
+    /// Where it is published.
+    const TOPIC: &'static str;
+}
+
+impl Announced for ImageCreate {
+    const TOPIC: &'static str = "/images/create";
+}
+
+impl Announced for ImageUpdate {
+    const TOPIC: &'static str = "/images/update";
+}
+
+impl Announced for ImageDelete {
+    const TOPIC: &'static str = "/images/delete";
+}
+
+/// Publishes the event of a change that has been made.
+pub(crate) fn announce<T: Announced>(state: &mut State, now: SystemTime, context: &Context, event: &T) {
+    publish(state, now, &context.namespace, T::TOPIC, event);
+}
+
+/// Stores a new record. The event is to be announced, as containerd does after its transaction.
 pub(crate) fn create(
     state: &mut State,
     context: &Context,
-    now: SystemTime,
     name: &str,
     record: ImageRecord,
-) -> Result<(), Status> {
+) -> Result<ImageCreate, Status> {
     validate(&record)?;
     let namespace = state.namespace_mut(context);
     check_lease(namespace, context, &record)?;
@@ -126,19 +163,17 @@ pub(crate) fn create(
     lease(namespace, context, name, &record)?;
     let event = ImageCreate { name: name.to_owned(), labels: labels::message(&record.labels) };
     namespace.images.insert(name.to_owned(), record);
-    publish(state, now, &context.namespace, "/images/create", &event);
-    Ok(())
+    Ok(event)
 }
 
-/// Replaces a record, or the parts of it that `paths` name, and announces it.
+/// Replaces a record, or the parts of it that `paths` name. The event is to be announced.
 pub(crate) fn update(
     state: &mut State,
     context: &Context,
-    now: SystemTime,
     name: &str,
     incoming: ImageRecord,
     paths: &[String],
-) -> Result<ImageRecord, Status> {
+) -> Result<(ImageRecord, ImageUpdate), Status> {
     let namespace = state.namespace_mut(context);
     let current = namespace.images.get(name).ok_or_else(|| missing(name))?;
     let mut updated = current.clone();
@@ -154,18 +189,16 @@ pub(crate) fn update(
     lease(namespace, context, name, &updated)?;
     namespace.images.insert(name.to_owned(), updated.clone());
     let event = ImageUpdate { name: name.to_owned(), labels: labels::message(&updated.labels) };
-    publish(state, now, &context.namespace, "/images/update", &event);
-    Ok(updated)
+    Ok((updated, event))
 }
 
-/// Removes a record, if `expected` is its target's digest or nothing is expected, and announces it.
+/// Removes a record, if `expected` is its target's digest or nothing is expected. The event is to be announced.
 pub(crate) fn delete(
     state: &mut State,
     context: &Context,
-    now: SystemTime,
     name: &str,
     expected: Option<&str>,
-) -> Result<(), Status> {
+) -> Result<ImageDelete, Status> {
     let namespace = state.namespaces.get_mut(&context.namespace).ok_or_else(|| missing(name))?;
     let current = namespace.images.get(name).ok_or_else(|| missing(name))?;
     if let Some(expected) = expected.filter(|&expected| expected != current.target.digest) {
@@ -180,8 +213,7 @@ pub(crate) fn delete(
     }
     state.mutations += 1;
     state.deletions += 1;
-    publish(state, now, &context.namespace, "/images/delete", &ImageDelete { name: name.to_owned() });
-    Ok(())
+    Ok(ImageDelete { name: name.to_owned() })
 }
 
 fn apply_path(

@@ -12,7 +12,8 @@ use super::failure;
 use super::filter::{Filters, label};
 use super::gc;
 use super::labels;
-use super::shared::{Point, Shared};
+use super::point::Point;
+use super::shared::Shared;
 use super::state::LeaseRecord;
 use crate::digest;
 use crate::stub::leases::leases_server::Leases;
@@ -62,8 +63,7 @@ impl Leases for LeasesService {
             state.deletions += 1;
         }
         if sync {
-            self.0.pause(Point::BeforeCollect).await;
-            gc::collect(&self.0);
+            self.0.finish(Point::BeforeCollect, gc::collect).await;
         }
         Ok(Response::new(()))
     }

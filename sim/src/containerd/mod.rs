@@ -4,6 +4,7 @@
 //! `cri` the part of containerd's CRI plugin that follows image events.
 
 mod apply;
+mod caller;
 mod content;
 mod context;
 mod cri;
@@ -11,6 +12,7 @@ mod diff;
 mod directory;
 mod events;
 mod failure;
+mod fault;
 mod filter;
 mod gc;
 mod images;
@@ -21,6 +23,7 @@ mod labels;
 mod leases;
 mod mounts;
 mod options;
+mod point;
 mod schedule;
 mod serve;
 mod shared;
@@ -29,13 +32,18 @@ mod state;
 mod tree;
 mod version;
 
+pub use fault::{Call, Fault, Match, Rule};
 pub use inventory::{ContentItem, ImageItem, Inventory, LeaseItem, SnapshotItem, SnapshotKind};
 pub use options::{Options, Platform};
+pub use point::Point;
 pub use serve::Serving;
-pub use shared::{Pause, Point};
+pub use shared::Pause;
+pub use tonic::Code;
 pub use tree::{Entry, Node, Tree};
 pub use version::Version;
 
+pub(crate) use caller::Caller;
+pub(crate) use point::shorten;
 use shared::Shared;
 use state::State;
 
@@ -73,6 +81,29 @@ impl Containerd {
     /// When directories are kept and cannot be read.
     pub fn tree(&self, namespace: &str, snapshotter: &str, key: &str) -> std::io::Result<Option<Tree>> {
         diff::view(&self.shared, namespace, snapshotter, key, true)
+    }
+
+    /// Adds a fault for calls over [links](crate::schedule::Link). Rules are tried in the order in which they were
+    /// added; the first that matches is applied.
+    pub fn inject(&self, rule: Rule) {
+        self.shared.faults().inject(rule);
+    }
+
+    /// Asks `source` about every call over a link for which no rule is; it replaces the source before it. A source
+    /// that decides by a seeded generator makes a seed's faults, the same in every run of that seed.
+    pub fn inject_by(&self, source: impl FnMut(Call<'_>) -> Option<Fault> + Send + 'static) {
+        self.shared.faults().inject_by(Box::new(source));
+    }
+
+    /// Removes every fault. What one of them holds stays held.
+    pub fn heal(&self) {
+        self.shared.faults().heal();
+    }
+
+    /// Ends every event subscription of `client`, the name of its link, and says how many there were. Events that
+    /// were not sent yet are lost: what a connection that breaks does to them, with the client's other calls going on.
+    pub fn break_subscriptions(&self, client: &str) -> usize {
+        events::break_all(&mut self.shared.lock(), client)
     }
 
     /// Ends every connection and stops answering until [`start`](Self::start). What is stored stays.

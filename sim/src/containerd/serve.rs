@@ -16,6 +16,7 @@ use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint, Server};
 
 use super::Containerd;
+use super::caller::Caller;
 use super::content::ContentService;
 use super::cri::CriService;
 use super::diff::DiffService;
@@ -25,7 +26,7 @@ use super::introspection::{IntrospectionService, NamespacesService, VersionServi
 use super::io::Breakable;
 use super::leases::LeasesService;
 use super::snapshots::SnapshotsService;
-use crate::schedule::GateLayer;
+use crate::schedule::{Gate, GateLayer};
 use crate::stub::{
     content::content_server::ContentServer, diff::diff_server::DiffServer,
     events::events_server::EventsServer, images::images_server::ImagesServer,
@@ -159,14 +160,27 @@ impl Containerd {
         Ok(client)
     }
 
-    /// Opens an in-memory connection whose calls pass through `layer`, and which breaks when `cut` is cancelled.
-    pub(crate) fn dial_through(&self, layer: GateLayer, cut: CancellationToken) -> io::Result<DuplexStream> {
+    /// Opens an in-memory connection whose calls wait at `gate` as those of `client`, and which breaks when `cut` is
+    /// cancelled or by a fault.
+    pub(crate) fn dial_through(
+        &self,
+        client: &str,
+        gate: &Gate,
+        cut: &CancellationToken,
+    ) -> io::Result<DuplexStream> {
         let stopping = self.shared.stopping();
         if stopping.is_cancelled() {
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "containerd is stopped"));
         }
+        let connection = cut.child_token();
+        let layer = GateLayer(Caller {
+            client: client.to_owned(),
+            gate: gate.clone(),
+            shared: self.shared.clone(),
+            connection: connection.clone(),
+        });
         let (client, server) = tokio::io::duplex(DUPLEX_BUFFER_BYTES);
-        let incoming = stream::iter([Ok::<_, io::Error>(Breakable::new(server, stopping, cut))]);
+        let incoming = stream::iter([Ok::<_, io::Error>(Breakable::new(server, stopping, connection))]);
         let server = Server::builder().layer(layer).add_routes(self.routes()).serve_with_incoming(incoming);
         tokio::spawn(server);
         Ok(client)

@@ -9,19 +9,9 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
+use super::fault::{Call, Fault, Faults};
+use super::point::Point;
 use super::state::State;
-
-/// A place between two steps of containerd at which other requests may run.
-///
-/// Requests and replies are points too, but those a scheduler sees on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Point {
-    /// A synchronous delete has removed its record and is about to collect.
-    BeforeCollect,
-    /// The CRI plugin has taken an image event from its queue and is about to look at the record.
-    BeforeCacheUpdate,
-}
 
 /// Called at every [`Point`]; containerd goes on when the future is ready.
 pub type Pause = Arc<dyn Fn(Point) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -32,6 +22,7 @@ pub(crate) struct Shared(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     options: Options,
+    faults: Mutex<Faults>,
     /// Ends connections, subscriptions and the plugin's task; replaced by a restart.
     running: Mutex<CancellationToken>,
 }
@@ -41,6 +32,7 @@ impl Shared {
         Shared(Arc::new(Inner {
             state: Mutex::default(),
             options,
+            faults: Mutex::default(),
             running: Mutex::new(CancellationToken::new()),
         }))
     }
@@ -67,6 +59,35 @@ impl Shared {
     pub(crate) fn begin_incarnation(&self) {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *running, CancellationToken::new()).cancel();
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The fault that happens to a call.
+    pub(crate) fn fault(&self, call: Call<'_>) -> Option<Fault> {
+        self.faults().take(call)
+    }
+
+    /// Finishes `work` after `point`, whether or not the client waits for it: containerd's handlers run on when their
+    /// client goes away, and end with the process.
+    pub(crate) async fn finish(&self, point: Point, work: impl FnOnce(&Shared) + Send + 'static) {
+        if self.0.options.pause.is_none() {
+            work(self);
+            return;
+        }
+        let shared = self.clone();
+        let task = tokio::spawn(async move {
+            let stopping = shared.stopping();
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => {}
+                () = shared.pause(point) => work(&shared),
+            }
+        });
+        // The task has no result to lose; a panic in it shows on its own.
+        let _ended = task.await;
     }
 
     pub(crate) async fn pause(&self, point: Point) {

@@ -1,64 +1,88 @@
-//! Makes every call of a server wait at a gate: before its effect, and before its answer leaves.
+//! Makes every call of a client wait at a gate: before its effect, and before its answer leaves. Faults happen to a
+//! call here, when it is its turn.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+use tonic::Status;
+use tonic::body::Body;
 
-use super::Gate;
+use super::subject::subject;
+use crate::containerd::{Caller, shorten};
 
 /// A layer for one client's connection.
 #[derive(Clone, Debug)]
-pub(crate) struct GateLayer {
-    pub(crate) gate: Gate,
-    pub(crate) client: String,
-}
+pub(crate) struct GateLayer(pub(crate) Caller);
 
 /// The service under the layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Gated<S> {
     inner: S,
-    gate: Gate,
-    client: String,
+    caller: Caller,
 }
 
 impl<S> tower::Layer<S> for GateLayer {
     type Service = Gated<S>;
 
     fn layer(&self, inner: S) -> Gated<S> {
-        Gated { inner, gate: self.gate.clone(), client: self.client.clone() }
+        Gated { inner, caller: self.0.clone() }
     }
 }
 
-impl<S, B, R> tower::Service<Request<B>> for Gated<S>
+impl<S> tower::Service<Request<Body>> for Gated<S>
 where
-    S: tower::Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S: tower::Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send,
-    B: Send + 'static,
-    R: Send + 'static,
 {
-    type Response = Response<R>;
+    type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         // The clone takes the readiness that was polled; the original stays for the next call.
         let ready = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, ready);
-        let gate = self.gate.clone();
-        let label = format!("{} {}", self.client, method(request.uri().path()));
-        Box::pin(async move {
-            gate.pass(&format!("{label} >")).await;
-            let answer = inner.call(request).await;
-            gate.pass(&format!("{label} <")).await;
-            answer
-        })
+        let inner = std::mem::replace(&mut self.inner, ready);
+        Box::pin(pass(inner, self.caller.clone(), request))
     }
+}
+
+async fn pass<S>(mut inner: S, caller: Caller, request: Request<Body>) -> Result<Response<Body>, S::Error>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>>,
+{
+    let method = method(request.uri().path());
+    let (mut parts, mut body) = request.into_parts();
+    // A request that breaks off here reads as empty, which the service answers.
+    let first = body.frame().await.and_then(Result::ok);
+    let frame = first.as_ref().and_then(Frame::data_ref).map(Bytes::as_ref).unwrap_or_default();
+    let subject = subject(&method, frame).to_owned();
+    let mut label = format!("{} {method}", caller.client);
+    if !subject.is_empty() {
+        label.push(' ');
+        label.push_str(&shorten(&subject));
+    }
+    parts.extensions.insert(caller.clone());
+    let request = Request::from_parts(parts, Body::new(Replayed { first, rest: body }));
+
+    caller.gate.pass(&format!("{label} >")).await;
+    let answer = match caller.before(&method, &subject).await {
+        Ok(aftermath) => {
+            let answer = inner.call(request).await?;
+            caller.after(aftermath).await.map(|()| answer)
+        }
+        Err(status) => Err(status),
+    };
+    caller.gate.pass(&format!("{label} <")).await;
+    Ok(answer.unwrap_or_else(Status::into_http))
 }
 
 /// `/containerd.services.images.v1.Images/Create` is `Images/Create`.
@@ -67,4 +91,29 @@ fn method(path: &str) -> String {
     let call = parts.next().unwrap_or_default();
     let service = parts.next().unwrap_or_default().rsplit('.').next().unwrap_or_default();
     format!("{service}/{call}")
+}
+
+/// A body whose first frame was looked at.
+struct Replayed {
+    first: Option<Frame<Bytes>>,
+    rest: Body,
+}
+
+impl http_body::Body for Replayed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
 }

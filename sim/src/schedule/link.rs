@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use super::Gate;
-use super::layer::GateLayer;
 use crate::containerd::Containerd;
 use crate::registry::Registry;
 
@@ -60,8 +59,7 @@ impl Link {
 
     fn dial_containerd(&self, containerd: &Containerd) -> io::Result<DuplexStream> {
         self.check()?;
-        let layer = GateLayer { gate: self.gate.clone(), client: self.name.clone() };
-        containerd.dial_through(layer, self.cut.clone())
+        containerd.dial_through(&self.name, &self.gate, &self.cut)
     }
 
     fn check(&self) -> io::Result<()> {

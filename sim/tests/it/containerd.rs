@@ -229,10 +229,13 @@ async fn a_synchronous_delete_can_be_held_before_it_collects() {
     options.cri = false;
     let seen = points.clone();
     options.pause = Some(Arc::new(move |point| {
-        seen.lock().unwrap().push(point);
         let mut gate = gate.clone();
+        let is_held = point == Point::BeforeCollect;
+        seen.lock().unwrap().push(point);
         Box::pin(async move {
-            gate.wait_for(|&open| open).await.unwrap();
+            if is_held {
+                gate.wait_for(|&open| open).await.unwrap();
+            }
         })
     }));
     let containerd = Containerd::new(options);
@@ -251,7 +254,15 @@ async fn a_synchronous_delete_can_be_held_before_it_collects() {
     sender.send(true).unwrap();
     deleting.await.unwrap();
     assert!(containerd.inventory(NAMESPACE).content.is_empty());
-    assert_eq!(*points.lock().unwrap(), [Point::BeforeCollect]);
+    let points: Vec<String> = points.lock().unwrap().iter().map(ToString::to_string).collect();
+    let digest = blob.digest().replace(&blob.digest()[19..], "");
+    let expected = [
+        &format!("containerd BeforeCommit {digest}"),
+        "containerd BeforePublish /images/create a",
+        "containerd BeforePublish /images/delete a",
+        "containerd BeforeCollect",
+    ];
+    assert_eq!(points, expected);
 }
 
 #[tokio::test(start_paused = true)]

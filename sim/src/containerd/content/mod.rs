@@ -13,6 +13,7 @@ use futures::stream::{self, BoxStream};
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::caller::Caller;
 use super::context::Context;
 use super::events::publish;
 use super::failure;
@@ -178,7 +179,8 @@ impl Content for ContentService {
         request: Request<Streaming<api::WriteContentRequest>>,
     ) -> Result<Response<Self::WriteStream>, Status> {
         let headers = request.metadata().clone();
-        write::serve(self.0.clone(), headers, request.into_inner()).await
+        let caller = Caller::of(&request);
+        write::serve(self.0.clone(), headers, caller, request.into_inner()).await
     }
 
     async fn abort(&self, request: Request<api::AbortRequest>) -> Result<Response<()>, Status> {

@@ -16,10 +16,12 @@ use tonic::metadata::MetadataMap;
 use tonic::{Response, Status, Streaming};
 
 use super::length;
+use crate::containerd::caller::Caller;
 use crate::containerd::context::Context;
 use crate::containerd::events::publish;
 use crate::containerd::failure;
 use crate::containerd::labels::{self, Labels};
+use crate::containerd::point::Point;
 use crate::containerd::shared::Shared;
 use crate::containerd::state::{ContentRecord, IngestData, IngestRecord, State};
 use crate::digest::Hasher;
@@ -32,6 +34,7 @@ type Responses = BoxStream<'static, Result<api::WriteContentResponse, Status>>;
 pub(super) async fn serve(
     shared: Shared,
     headers: MetadataMap,
+    caller: Option<Caller>,
     mut requests: Streaming<api::WriteContentRequest>,
 ) -> Result<Response<Responses>, Status> {
     let Some(first) = requests.message().await? else {
@@ -41,8 +44,8 @@ pub(super) async fn serve(
         return Err(Status::invalid_argument("first message must have a reference"));
     }
     let context = Context::read(&headers)?;
-    let mut writer = Writer::open(shared, context, &first)?;
-    let response = writer.step(first)?;
+    let mut writer = Writer::open(shared, context, caller, &first)?;
+    let response = writer.step(first).await?;
     Ok(Response::new(responses(writer, requests, response).boxed()))
 }
 
@@ -59,7 +62,7 @@ fn responses(
             return Some((Ok(last), None));
         }
         match requests.message().await {
-            Ok(Some(request)) => match writer.step(request) {
+            Ok(Some(request)) => match writer.message(request).await {
                 Ok(response) => Some((Ok(response.clone()), Some((writer, requests, response)))),
                 Err(status) => Some((Err(status), None)),
             },
@@ -81,6 +84,7 @@ enum Backing {
 struct Writer {
     shared: Shared,
     context: Context,
+    caller: Option<Caller>,
     reference: String,
     key: String,
     backing: Backing,
@@ -97,7 +101,12 @@ impl Writer {
     /// # Errors
     /// Already exists when the expected blob does, which is then held by the caller's lease; unavailable while
     /// another writer has the ingest open; not found when the caller's lease is gone.
-    fn open(shared: Shared, context: Context, first: &api::WriteContentRequest) -> Result<Writer, Status> {
+    fn open(
+        shared: Shared,
+        context: Context,
+        caller: Option<Caller>,
+        first: &api::WriteContentRequest,
+    ) -> Result<Writer, Status> {
         let now = shared.now();
         let expected = first.expected.clone();
         let reference = first.r#ref.clone();
@@ -156,6 +165,7 @@ impl Writer {
         Ok(Writer {
             shared,
             context,
+            caller,
             reference,
             key,
             backing,
@@ -167,8 +177,27 @@ impl Writer {
         })
     }
 
-    /// Handles one request.
-    fn step(&mut self, request: api::WriteContentRequest) -> Result<api::WriteContentResponse, Status> {
+    /// Handles a message behind the first, which the call itself brought.
+    async fn message(
+        &mut self,
+        request: api::WriteContentRequest,
+    ) -> Result<api::WriteContentResponse, Status> {
+        let (offset, ..) = self.status()?;
+        let (client, reference) = (self.client(), self.reference.clone());
+        self.shared.pause(Point::BeforeWrite { client, reference, offset }).await;
+        let Some(caller) = self.caller.clone() else { return self.step(request).await };
+        let aftermath = caller.before("Write/message", &self.reference).await?;
+        let response = self.step(request).await?;
+        caller.after(aftermath).await?;
+        Ok(response)
+    }
+
+    fn client(&self) -> String {
+        self.caller.as_ref().map(|caller| caller.client.clone()).unwrap_or_default()
+    }
+
+    /// Handles one message.
+    async fn step(&mut self, request: api::WriteContentRequest) -> Result<api::WriteContentResponse, Status> {
         let action = WriteAction::try_from(request.action)
             .map_err(|_| Status::invalid_argument(format!("unknown write action {}", request.action)))?;
         let (offset, started_at, updated_at) = self.status()?;
@@ -210,10 +239,20 @@ impl Writer {
             response.offset += length(&request.data);
         }
         if action == WriteAction::Commit {
-            self.commit(labels::stored(request.labels))?;
+            self.publish(labels::stored(request.labels)).await?;
         }
         response.digest = self.digest();
         Ok(response)
+    }
+
+    /// Commits when it is the commit's turn.
+    async fn publish(&mut self, labels: Labels) -> Result<(), Status> {
+        let (client, reference) = (self.client(), self.reference.clone());
+        self.shared.pause(Point::BeforeCommit { client, reference }).await;
+        let Some(caller) = self.caller.clone() else { return self.commit(labels) };
+        let aftermath = caller.before("Write/commit", &self.reference).await?;
+        self.commit(labels)?;
+        caller.after(aftermath).await
     }
 
     fn status(&self) -> Result<(i64, SystemTime, SystemTime), Status> {

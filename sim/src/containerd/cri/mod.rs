@@ -14,13 +14,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::context::Context;
 use super::events::subscribe;
 use super::filter::Filters;
 use super::images;
-use super::shared::{Point, Shared};
+use super::point::Point;
+use super::shared::Shared;
 use super::state::{ImageRecord, Target};
 
 pub(crate) use cache::Cache;
@@ -47,7 +49,7 @@ pub(crate) fn launch(shared: &Shared, cache: &Cache) {
             .get(NAMESPACE)
             .map(|namespace| namespace.images.keys().cloned().collect())
             .unwrap_or_default();
-        (subscribe(&mut state, filters), names)
+        (subscribe(&mut state, "", CancellationToken::new(), filters), names)
     };
     for name in names {
         // An image that cannot be read at start-up is logged by containerd and left out until its next event.
@@ -165,9 +167,16 @@ fn create_or_update(
         created_at: now,
         updated_at: now,
     };
-    match images::create(&mut shared.lock(), &context, now, name, new.clone()) {
-        Err(status) if status.code() == tonic::Code::AlreadyExists => {}
-        created => return created,
+    {
+        let mut state = shared.lock();
+        match images::create(&mut state, &context, name, new.clone()) {
+            Ok(event) => {
+                images::announce(&mut state, now, &context, &event);
+                return Ok(());
+            }
+            Err(status) if status.code() == tonic::Code::AlreadyExists => {}
+            Err(status) => return Err(status),
+        }
     }
     let old = record(shared, name).ok_or_else(|| super::failure::not_found(format!("image \"{name}\"")))?;
     let missing =
@@ -177,5 +186,8 @@ fn create_or_update(
     if old.target.digest == target.digest && paths.len() < 2 {
         return Ok(());
     }
-    images::update(&mut shared.lock(), &context, now, name, new, &paths).map(drop)
+    let mut state = shared.lock();
+    let (_, event) = images::update(&mut state, &context, name, new, &paths)?;
+    images::announce(&mut state, now, &context, &event);
+    Ok(())
 }

@@ -10,7 +10,8 @@ use tonic::{Request, Response, Status};
 use super::super::context::Context;
 use super::super::gc;
 use super::super::images;
-use super::super::shared::{Point, Shared};
+use super::super::point::Point;
+use super::super::shared::Shared;
 use super::cache::Cache;
 use super::document::Image;
 use super::{NAMESPACE, reference, refresh};
@@ -74,14 +75,9 @@ impl ImageService for CriService {
         names.sort_by_key(|name| (reference::is_id(name), reference::is_digested(name)));
         let context = Context { namespace: NAMESPACE.to_owned(), lease: None };
         for (index, name) in names.iter().enumerate() {
-            let now = self.shared.now();
-            match images::delete(&mut self.shared.lock(), &context, now, name, None) {
-                Err(status) if status.code() != tonic::Code::NotFound => return Err(status),
-                _ => {}
-            }
+            delete(&self.shared, &context, name)?;
             if index + 1 == names.len() {
-                self.shared.pause(Point::BeforeCollect).await;
-                gc::collect(&self.shared);
+                self.shared.finish(Point::BeforeCollect, gc::collect).await;
             }
             refresh(&self.shared, &self.cache, name)?;
         }
@@ -118,6 +114,18 @@ impl ImageService for CriService {
             .collect();
         Ok(Response::new(api::ImageFsInfoResponse { image_filesystems, container_filesystems: Vec::new() }))
     }
+}
+
+/// Deletes a record, if it is there.
+fn delete(shared: &Shared, context: &Context, name: &str) -> Result<(), Status> {
+    let now = shared.now();
+    let mut state = shared.lock();
+    match images::delete(&mut state, context, name, None) {
+        Ok(event) => images::announce(&mut state, now, context, &event),
+        Err(status) if status.code() == tonic::Code::NotFound => {}
+        Err(status) => return Err(status),
+    }
+    Ok(())
 }
 
 fn message(image: &Image) -> api::Image {
