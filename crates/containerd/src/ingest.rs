@@ -106,11 +106,12 @@ impl Ingest {
     }
 
     /// Makes the blob of what was written, with `labels`. containerd checks size and digest, syncs and publishes it.
+    /// Answers whether it did: a blob that someone else committed meanwhile is success too, for content is addressed by
+    /// digest, but the labels are then not set.
     ///
     /// # Errors
-    /// [`ErrorKind::Mismatch`] where bytes and descriptor differ. A blob that someone else committed meanwhile is
-    /// success, for content is addressed by digest; the labels are then not set.
-    pub async fn commit(mut self, labels: &BTreeMap<String, String>) -> Result<(), CallError> {
+    /// [`ErrorKind::Mismatch`] where bytes and descriptor differ.
+    pub async fn commit(mut self, labels: &BTreeMap<String, String>) -> Result<bool, CallError> {
         let rest = std::mem::take(&mut self.gathered).freeze();
         if !rest.is_empty() {
             self.send(pb::WriteAction::Write, rest, BTreeMap::new()).await?;
@@ -121,8 +122,9 @@ impl Ingest {
             Err(error) => Err(error),
         };
         match done {
-            Err(error) if error.is_already_exists() => Ok(()),
-            other => other,
+            Ok(()) => Ok(true),
+            Err(error) if error.is_already_exists() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

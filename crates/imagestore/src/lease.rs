@@ -79,7 +79,7 @@ impl ImageStore {
     /// [`StoreError::Containerd`].
     ///
     /// # Cancel safety
-    /// A lease that containerd made for a dropped call is collected by the next recovery, or expires.
+    /// A lease that containerd makes for a dropped call is given back like any other.
     pub async fn lease(&self, reference: &Reference, now: SystemTime) -> Result<PullLease, StoreError> {
         let shared = &self.shared;
         let number = shared.live_leases.next_number();
@@ -88,14 +88,17 @@ impl ImageStore {
         // Live before it exists: a recovery that runs meanwhile must not take it for a leftover.
         let live = LiveLease { id: id.clone(), leases: shared.live_leases.clone() };
         shared.live_leases.insert(id.clone());
-        let id = shared.client.leases().create(&id, now + LEASE_TTL, labels).await?;
-        Ok(PullLease {
-            client: shared.client.with_lease(&id),
-            bare: shared.client.clone(),
-            live: Some(live),
-            committed: false,
-            id,
-        })
+        let client = shared.client.clone();
+        // On a task of its own: a caller that goes away while containerd makes the lease does not know whether there is
+        // one, and a deletion could overtake the call that makes it. This way the answer is awaited, and the lease that
+        // nobody takes is dropped, which gives it back.
+        let making = tokio::spawn(async move {
+            let id = client.leases().create(&id, now + LEASE_TTL, labels).await?;
+            let (leased, live) = (client.with_lease(&id), Some(live));
+            Ok(PullLease { client: leased, bare: client, live, committed: false, id })
+        });
+        // The task is never aborted, so there is no other error than its panic.
+        making.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }
 

@@ -114,14 +114,20 @@ impl Way<'_> {
         bytes: Bytes,
         mut labels: Labels,
     ) -> Result<(), PullError> {
-        let present = match self.client.content().info(&descriptor.digest).await {
-            Ok(info) => info.labels,
-            Err(error) if error.is_not_found() => Labels::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let mut new = labels.clone();
+        new.extend(gc_labels::source(self.reference, &Labels::new()));
+        if !fetch::document(self.client, what, descriptor, bytes, &new).await? {
+            return Ok(());
+        }
+        // Only now, when the lease holds it, do the labels that it has say anything: one that was read before could be
+        // collected with its document, which would then be written anew without it, and the collector would take all
+        // beneath (found by the simulator, 2026-11-24).
+        let content = self.client.content();
+        let present = content.info(&descriptor.digest).await?.labels;
         labels.extend(gc_labels::source(self.reference, &present));
         labels.retain(|key, value| present.get(key) != Some(value));
-        fetch::document(self.client, what, descriptor, bytes, &labels).await
+        content.set_labels(&descriptor.digest, &labels).await?;
+        Ok(())
     }
 
     fn no_platform(&self) -> PullError {

@@ -104,21 +104,16 @@ async fn stream(
     Ok(())
 }
 
-/// Writes a document that is in memory into the content store, with `labels`; where it is there, sets them.
+/// Writes a document that is in memory into the content store, or finds it there, and says whether it was found. Either
+/// way it is under the lease; `labels` are set where it was written.
 pub(crate) async fn document(
     client: &Client,
     what: &'static str,
     descriptor: &Descriptor,
     bytes: bytes::Bytes,
     labels: &Labels,
-) -> Result<(), PullError> {
-    let content = client.content();
-    match open(client, what, descriptor).await? {
-        Some(mut ingest) => {
-            ingest.write(bytes).await?;
-            ingest.commit(labels).await?;
-        }
-        None => content.set_labels(&descriptor.digest, labels).await?,
-    }
-    Ok(())
+) -> Result<bool, PullError> {
+    let Some(mut ingest) = open(client, what, descriptor).await? else { return Ok(true) };
+    ingest.write(bytes).await?;
+    Ok(!ingest.commit(labels).await?)
 }
