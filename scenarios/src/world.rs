@@ -85,6 +85,15 @@ impl World {
         &self.other
     }
 
+    /// One more client of containerd, called `name` at the gate.
+    ///
+    /// # Panics
+    /// Never: the namespace is a good one.
+    pub fn client(&self, name: &str) -> Client {
+        let channel = Link::new(name, &self.gate).containerd(&self.containerd);
+        Client::new(channel, "k8s.io").expect("a namespace that containerd takes")
+    }
+
     /// Ends the daemon as SIGKILL would.
     pub fn kill_daemon(&mut self) {
         if let Some(daemon) = self.daemon.take() {
@@ -104,6 +113,11 @@ impl World {
     pub async fn settle(&self) {
         self.gate.open();
         tokio::time::sleep(REST).await;
+    }
+
+    /// How many daemons were killed that had found what earlier ones left, at most.
+    pub(crate) fn recoveries_cut_off(&self) -> u32 {
+        self.daemons_count.saturating_sub(2)
     }
 
     /// What containerd holds.

@@ -8,20 +8,20 @@ use sim::image::Image;
 use crate::explore::{Told, ensure, told};
 
 /// Names of the records of `image` after a pull of `repository:tag`.
-pub fn names(image: &Image, repository: &str, tag: &str) -> BTreeSet<String> {
+pub(crate) fn names(image: &Image, repository: &str, tag: &str) -> BTreeSet<String> {
     let digest = format!("{HOST}/{repository}@{}", image.manifest().digest());
     BTreeSet::from([image.config().digest().to_owned(), digest, format!("{HOST}/{repository}:{tag}")])
 }
 
 /// Names of the records that lead to `image`.
-pub fn records(world: &World, image: &Image) -> BTreeSet<String> {
+pub(crate) fn records(world: &World, image: &Image) -> BTreeSet<String> {
     let images = world.inventory().images;
     let of_image = images.iter().filter(|(_, record)| record.target == image.manifest().digest());
     of_image.map(|(name, _)| name.clone()).collect()
 }
 
 /// The daemon shows `image`, which has the three records of a pull of `repository:tag`, at rest.
-pub async fn fully_there(world: &World, image: &Image, repository: &str, tag: &str) -> Told<()> {
+pub(crate) async fn fully_there(world: &World, image: &Image, repository: &str, tag: &str) -> Told<()> {
     told(world.check_at_rest().await)?;
     let (has, wants) = (records(world, image), names(image, repository, tag));
     ensure(wants.is_subset(&has), format_args!("records {has:?} instead of {wants:?}"))?;
@@ -29,7 +29,7 @@ pub async fn fully_there(world: &World, image: &Image, repository: &str, tag: &s
 }
 
 /// Nothing leads to `image`, at rest.
-pub async fn fully_gone(world: &World, image: &Image) -> Told<()> {
+pub(crate) async fn fully_gone(world: &World, image: &Image) -> Told<()> {
     told(world.check_at_rest().await)?;
     let has = records(world, image);
     ensure(has.is_empty(), format_args!("records {has:?} are left"))?;
@@ -39,7 +39,7 @@ pub async fn fully_gone(world: &World, image: &Image) -> Told<()> {
 }
 
 /// [`fully_there`] or [`fully_gone`]; answers which.
-pub async fn there_or_gone(world: &World, image: &Image, repository: &str, tag: &str) -> Told<bool> {
+pub(crate) async fn there_or_gone(world: &World, image: &Image, repository: &str, tag: &str) -> Told<bool> {
     world.settle().await;
     if records(world, image).is_empty() {
         fully_gone(world, image).await?;
@@ -50,13 +50,13 @@ pub async fn there_or_gone(world: &World, image: &Image, repository: &str, tag: 
 }
 
 /// A pull of `repository:tag` works and ends with `image`.
-pub async fn pull_works(world: &World, image: &Image, repository: &str, tag: &str) -> Told<()> {
+pub(crate) async fn pull_works(world: &World, image: &Image, repository: &str, tag: &str) -> Told<()> {
     let pulled = told(world.daemon().pull(&format!("{HOST}/{repository}:{tag}")).await)?;
     ensure(pulled.image_id.as_str() == image.config().digest(), "another image was pulled")?;
     fully_there(world, image, repository, tag).await
 }
 
 /// Whether the daemon answers a status for `name`.
-pub async fn is_shown(world: &World, name: &str) -> Told<bool> {
+pub(crate) async fn is_shown(world: &World, name: &str) -> Told<bool> {
     Ok(told(world.daemon().store().status(name).await)?.is_some())
 }

@@ -8,20 +8,24 @@ use std::time::Duration;
 
 use scenarios::{Run, World, run};
 use sim::schedule::{Choose, Exhaustive, Gate, Priorities, Random};
+use tokio::time::timeout;
 
 /// What a scenario answers: its own assertions are told as text, so that the run's log can be printed with them.
-pub type Told<T> = Result<T, String>;
+pub(crate) type Told<T> = Result<T, String>;
 
 /// Events at more points than this belong to a scenario that does not end.
 const POINTS_MAX: usize = 400;
 
+/// Longest simulated time of a scenario.
+const SCENARIO_WITHIN: Duration = Duration::from_secs(600);
+
 /// An error as [`Told`].
-pub fn told<T, E: Display>(result: Result<T, E>) -> Told<T> {
+pub(crate) fn told<T, E: Display>(result: Result<T, E>) -> Told<T> {
     result.map_err(|error| error.to_string())
 }
 
 /// `Err` with `why` unless `holds`.
-pub fn ensure(holds: bool, why: impl Display) -> Told<()> {
+pub(crate) fn ensure(holds: bool, why: impl Display) -> Told<()> {
     if holds { Ok(()) } else { Err(why.to_string()) }
 }
 
@@ -32,6 +36,11 @@ fn one<T>(
     choose: impl Choose,
     scenario: impl AsyncFnOnce(&mut World) -> Told<T>,
 ) -> (T, Vec<String>) {
+    // All of its operations together stay below the longest deadline of one and some rest.
+    let scenario = async |world: &mut World| match timeout(SCENARIO_WITHIN, scenario(world)).await {
+        Ok(told) => told,
+        Err(_) => Err(format!("not done after {} s of simulated time", SCENARIO_WITHIN.as_secs())),
+    };
     let Run { outcome, log } = match catch_unwind(AssertUnwindSafe(|| run(choose, scenario))) {
         Ok(run) => run,
         Err(panic) => {
@@ -48,7 +57,7 @@ fn one<T>(
 /// Runs every order of the messages, and answers how many there were. More than `max` is a failure: the scenario is
 /// not small.
 #[track_caller]
-pub fn every_order(max: usize, scenario: impl AsyncFn(&mut World) -> Told<()>) -> usize {
+pub(crate) fn every_order(max: usize, scenario: impl AsyncFn(&mut World) -> Told<()>) -> usize {
     let all = Exhaustive::new();
     for count in 1.. {
         one(format_args!("order {count}"), all.run(), async |world: &mut World| scenario(world).await);
@@ -62,7 +71,7 @@ pub fn every_order(max: usize, scenario: impl AsyncFn(&mut World) -> Told<()>) -
 
 /// Runs under each seed, once with uniform choices and once with priorities.
 #[track_caller]
-pub fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Told<()>) {
+pub(crate) fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Told<()>) {
     for seed in seeds {
         one(format_args!("random, seed {seed}"), Random::new(seed), async |world: &mut World| {
             scenario(world).await
@@ -77,7 +86,7 @@ pub fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Told<()>) 
 /// Runs once for every point of what the scenario does, with an event there, until the scenario says that the event
 /// came too late; answers the number of points.
 #[track_caller]
-pub fn every_point(scenario: impl AsyncFn(&mut World, &At) -> Told<bool>) -> usize {
+pub(crate) fn every_point(scenario: impl AsyncFn(&mut World, &At) -> Told<bool>) -> usize {
     for step in 0..POINTS_MAX {
         let at = At::new(step);
         let choose = at.choose();
@@ -93,7 +102,7 @@ pub fn every_point(scenario: impl AsyncFn(&mut World, &At) -> Told<bool>) -> usi
 
 /// One event at one point: after so many messages of others.
 #[derive(Debug)]
-pub struct At {
+pub(crate) struct At {
     step: usize,
     due: Arc<Mutex<Due>>,
 }
@@ -108,6 +117,11 @@ struct Due {
 }
 
 impl At {
+    /// The run's number, from 0.
+    pub(crate) fn step(&self) -> usize {
+        self.step
+    }
+
     fn new(step: usize) -> At {
         At { step, due: Arc::new(Mutex::new(Due { left: step, ..Due::default() })) }
     }
@@ -117,17 +131,17 @@ impl At {
     }
 
     /// Sets the point anew: right after `left` calls with `counted` in their label had their effect.
-    pub fn after(&self, left: usize, counted: &'static str) {
+    pub(crate) fn after(&self, left: usize, counted: &'static str) {
         *self.due.lock().unwrap() = Due { left, counted, is_now: false };
     }
 
     /// Sets the point anew: the run's own, counted from now.
-    pub fn again(&self) {
+    pub(crate) fn again(&self) {
         self.after(self.step, "");
     }
 
     /// Waits for the point, under `label` at the gate.
-    pub async fn come(&self, gate: &Gate, label: &str) {
+    pub(crate) async fn come(&self, gate: &Gate, label: &str) {
         loop {
             gate.pass(&format!("event {label}")).await;
             if self.due.lock().unwrap().is_now {
@@ -139,7 +153,7 @@ impl At {
     }
 
     /// Runs `work` and, at the point, `event` beside it. Answers whether the point came before the end of `work`.
-    pub async fn beside<T>(
+    pub(crate) async fn beside<T>(
         &self,
         gate: &Gate,
         label: &str,
@@ -157,7 +171,12 @@ impl At {
     }
 
     /// Runs `work` up to the point and drops it there; `None` where it came.
-    pub async fn until<T>(&self, gate: &Gate, label: &str, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn until<T>(
+        &self,
+        gate: &Gate,
+        label: &str,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         tokio::select! {
             biased;
             done = work => Some(done),

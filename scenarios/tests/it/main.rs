@@ -2,8 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
 
+mod behind_our_back;
 mod collector;
 mod crash;
+mod credentials;
+mod events;
 mod expect;
 mod explore;
+mod joining;
+mod layers;
+mod records;
+mod remove;
 mod replay;

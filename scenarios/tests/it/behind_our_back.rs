@@ -1,0 +1,140 @@
+//! Other clients take away what an image is made of.
+
+use refparse::Digest;
+use scenarios::{World, image, on_host};
+use sim::image::Image;
+
+use crate::expect::{fully_there, is_shown, pull_works};
+use crate::explore::{At, Told, ensure, every_point, told};
+
+async fn pulled(world: &World) -> Told<Image> {
+    let app = image(1);
+    world.registry().push("app", Some("1"), &app);
+    pull_works(world, &app, "app", "1").await?;
+    Ok(app)
+}
+
+async fn delete_content(world: &World, digest: &str) {
+    // Not there, at some points.
+    let _ = world.ctr().content().delete(&Digest::parse(digest).unwrap()).await;
+}
+
+/// The topmost first: containerd does not remove a snapshot that has children.
+async fn remove_snapshots(world: &World, app: &Image, count: usize) {
+    for name in app.chain_ids().iter().rev().take(count) {
+        let _ = world.ctr_snapshots().remove(name).await;
+    }
+}
+
+#[test]
+fn an_image_whose_content_was_deleted_is_absent_until_it_is_pulled() {
+    every_point(async |world, at| {
+        let app = pulled(world).await?;
+        let documents = [app.manifest().digest(), app.config().digest()];
+        let Some(digest) = documents.get(at.step()) else { return Ok(false) };
+        delete_content(world, digest).await;
+        ensure(!is_shown(world, &on_host("app:1")).await?, "it is shown")?;
+        ensure(told(world.daemon().store().list().await)?.is_empty(), "it is listed")?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(true)
+    });
+}
+
+#[test]
+fn an_image_whose_snapshots_were_removed_is_absent_until_it_is_pulled() {
+    every_point(async |world, at| {
+        let app = pulled(world).await?;
+        if at.step() == 2 {
+            return Ok(false);
+        }
+        remove_snapshots(world, &app, at.step() + 1).await;
+        ensure(!is_shown(world, &on_host("app:1")).await?, "it is shown")?;
+        ensure(told(world.daemon().store().list().await)?.is_empty(), "it is listed")?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(true)
+    });
+}
+
+/// `event` at a point of the pull that finds all of the image there (`again`), or nothing. The pull may succeed or fail;
+/// what is listed is whole, and the next pull works.
+async fn beside_a_pull(
+    world: &mut World,
+    at: &At,
+    again: bool,
+    event: impl AsyncFnOnce(&World, &Image),
+) -> Told<bool> {
+    let app = image(1);
+    world.registry().push("app", Some("1"), &app);
+    let name = on_host("app:1");
+    if again {
+        told(world.daemon().pull(&name).await)?;
+    }
+    let gate = world.gate().clone();
+    gate.close();
+    let (_, came) = at.beside(&gate, "event", world.daemon().pull(&name), event(world, &app)).await;
+    told(world.check_at_rest().await)?;
+    pull_works(world, &app, "app", "1").await?;
+    Ok(came)
+}
+
+async fn delete_leases(world: &World) {
+    let leases = world.ctr().leases();
+    for lease in leases.list().await.unwrap() {
+        let _ = leases.delete(&lease.id, false).await;
+    }
+    world.containerd().collect();
+}
+
+#[test]
+fn a_lease_deleted_and_collected_at_any_point_of_a_pull_leaves_no_half_image() {
+    every_point(async |world, at| {
+        beside_a_pull(world, at, false, async |world, _| delete_leases(world).await).await
+    });
+}
+
+#[test]
+fn snapshots_removed_at_any_point_of_a_pull_that_found_them_leave_no_half_image() {
+    every_point(async |world, at| {
+        beside_a_pull(world, at, true, async |world, app| remove_snapshots(world, app, 2).await).await
+    });
+}
+
+#[test]
+fn snapshots_removed_at_any_point_of_a_pull_that_makes_them_leave_no_half_image() {
+    every_point(async |world, at| {
+        beside_a_pull(world, at, false, async |world, app| remove_snapshots(world, app, 2).await).await
+    });
+}
+
+#[test]
+fn a_config_deleted_at_any_point_of_a_pull_that_found_it_leaves_no_half_image() {
+    every_point(async |world, at| {
+        beside_a_pull(world, at, true, async |world, app| delete_content(world, app.config().digest()).await)
+            .await
+    });
+}
+
+#[test]
+fn a_manifest_deleted_at_any_point_of_a_pull_leaves_no_half_image() {
+    every_point(async |world, at| {
+        beside_a_pull(world, at, false, async |world, app| {
+            delete_content(world, app.manifest().digest()).await
+        })
+        .await
+    });
+}
+
+/// After the pull, layers are not needed to start containers; the next pull does not fetch them either.
+#[test]
+fn a_layer_deleted_after_its_unpack_leaves_the_image_ready() {
+    let _ = every_point(async |world, at| {
+        let app = pulled(world).await?;
+        if at.step() == 1 {
+            return Ok(false);
+        }
+        delete_content(world, app.layer_blobs()[0].digest()).await;
+        fully_there(world, &app, "app", "1").await?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(true)
+    });
+}

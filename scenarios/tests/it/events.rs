@@ -1,0 +1,105 @@
+//! containerd goes away and comes back, and with it the stream of events.
+
+use std::time::Duration;
+
+use scenarios::{image, on_host};
+
+use crate::expect::{fully_there, is_shown, pull_works, there_or_gone};
+use crate::explore::{ensure, every_point, told};
+
+#[test]
+fn a_containerd_restarted_at_any_point_of_a_pull_has_the_image_fully_or_not_at_all() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        let name = on_host("app:1");
+        let restart = async { world.containerd().restart() };
+        let (pulled, came) = at.beside(&gate, "restart", world.daemon().pull(&name), restart).await;
+        let is_there = there_or_gone(world, &app, "app", "1").await?;
+        ensure(is_there || pulled.is_err(), "a pull that succeeded is lost")?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(came)
+    });
+}
+
+#[test]
+fn a_containerd_away_for_a_second_at_any_point_of_a_pull_has_the_image_fully_or_not_at_all() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        let name = on_host("app:1");
+        let outage = async {
+            world.containerd().stop();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.containerd().start();
+        };
+        let (pulled, came) = at.beside(&gate, "outage", world.daemon().pull(&name), outage).await;
+        let is_there = there_or_gone(world, &app, "app", "1").await?;
+        ensure(is_there || pulled.is_err(), "a pull that succeeded is lost")?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(came)
+    });
+}
+
+#[test]
+fn a_containerd_restarted_at_any_point_of_a_removal_has_an_image_that_is_whole_or_gone() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let name = on_host("app:1");
+        told(world.daemon().pull(&name).await)?;
+        let gate = world.gate().clone();
+        gate.close();
+        let restart = async { world.containerd().restart() };
+        let (removed, came) =
+            at.beside(&gate, "restart", world.daemon().store().remove(&name), restart).await;
+        told(world.check_at_rest().await)?;
+        ensure(removed.is_err() || !is_shown(world, &name).await?, "a removed image is shown")?;
+        told(world.daemon().store().remove(app.config().digest()).await)?;
+        crate::expect::fully_gone(world, &app).await?;
+        Ok(came)
+    });
+}
+
+/// The stream breaks, and what other clients change before it is there again sends its events to nobody.
+#[test]
+fn changes_whose_events_are_lost_are_seen_when_the_stream_is_there_again() {
+    every_point(async |world, at| {
+        let (app, other) = (image(1), image(2));
+        world.registry().push("app", Some("1"), &app);
+        world.registry().push("other", Some("1"), &other);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        told(world.daemon().pull(&on_host("other:1")).await)?;
+        let images = world.ctr_images();
+        let mut tag = told(images.get(&on_host("app:1")).await)?;
+        tag.name = on_host("app:2");
+        let gate = world.gate().clone();
+        gate.close();
+        world.containerd().restart();
+        let change = async {
+            images.create(&tag).await.unwrap();
+            for name in crate::expect::names(&other, "other", "1") {
+                images.delete(&name, None, false).await.unwrap();
+            }
+        };
+        // The daemon notices the break, builds its index anew, and is idle again.
+        let mut readiness = world.daemon().store().readiness();
+        let rebuilt = async {
+            readiness.wait_for(|state| *state != imagestore::Readiness::Ready).await.unwrap();
+            readiness.wait_for(|state| *state == imagestore::Readiness::Ready).await.unwrap();
+        };
+        let ((), came) = at.beside(&gate, "change", rebuilt, change).await;
+        told(world.check_at_rest().await)?;
+        ensure(is_shown(world, &on_host("app:2")).await? == came, "a tag that was created is not shown")?;
+        ensure(
+            is_shown(world, other.config().digest()).await? != came,
+            "an image that was deleted is shown",
+        )?;
+        fully_there(world, &app, "app", "1").await?;
+        Ok(came)
+    });
+}

@@ -1,0 +1,91 @@
+//! Removals beside pulls and beside each other.
+
+use scenarios::{image, on_host};
+
+use crate::expect::{fully_gone, pull_works, records, there_or_gone};
+use crate::explore::{ensure, every_point, seeds, told};
+
+#[test]
+fn a_removal_at_any_point_of_a_pull_comes_before_it_or_after_it() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        let name = on_host("app:1");
+        let removed = std::cell::Cell::new(Ok(()));
+        let remove = async { removed.set(world.daemon().store().remove(&name).await) };
+        let (pulled, came) = at.beside(&gate, "remove", world.daemon().pull(&name), remove).await;
+        let removed = removed.into_inner();
+        told(removed)?;
+        let is_there = there_or_gone(world, &app, "app", "1").await?;
+        // A pull fails only where the image was taken from it before containerd's plugin had shown it.
+        ensure(pulled.is_ok() || !is_there, "a failed pull left an image")?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(came)
+    });
+}
+
+/// 30 seeds: the space of all orders is far too large.
+#[test]
+fn a_removal_during_a_second_pull_leaves_the_image_fully_there_or_fully_gone() {
+    seeds(0..30, async |world| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let name = on_host("app:1");
+        told(world.daemon().pull(&name).await)?;
+        world.gate().close();
+        let (pulled, removed) =
+            futures::join!(world.daemon().pull(&name), world.daemon().store().remove(&name));
+        told(removed)?;
+        let is_there = there_or_gone(world, &app, "app", "1").await?;
+        ensure(pulled.is_ok() || !is_there, "a failed pull left an image")
+    });
+}
+
+/// 20 seeds.
+#[test]
+fn two_removals_of_one_image_under_different_names_both_succeed() {
+    seeds(0..20, async |world| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        world.registry().push("app", Some("2"), &app);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        told(world.daemon().pull(&on_host("app:2")).await)?;
+        world.gate().close();
+        let (first, second) = (on_host("app:1"), app.config().digest().to_owned());
+        let store = world.daemon().store();
+        let (first, second) = futures::join!(store.remove(&first), store.remove(&second));
+        told(first)?;
+        told(second)?;
+        fully_gone(world, &app).await
+    });
+}
+
+#[test]
+fn a_tag_that_another_client_moves_at_any_point_of_a_removal_is_not_removed_with_the_old_image() {
+    every_point(async |world, at| {
+        let (app, other) = (image(1), image(2));
+        world.registry().push("app", Some("1"), &app);
+        world.registry().push("other", Some("1"), &other);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        told(world.daemon().pull(&on_host("other:1")).await)?;
+        let images = world.ctr_images();
+        let mut moved = told(images.get(&on_host("other:1")).await)?;
+        moved.name = on_host("app:1");
+        let gate = world.gate().clone();
+        gate.close();
+        let has_moved = std::cell::Cell::new(false);
+        let retag = async { has_moved.set(images.update(&moved).await.is_ok()) };
+        let name = on_host("app:1");
+        let remove = world.daemon().store().remove(&name);
+        let (removed, came) = at.beside(&gate, "retag", remove, retag).await;
+        told(removed)?;
+        told(world.check_at_rest().await)?;
+        let is_kept = records(world, &other).contains(&on_host("app:1"));
+        // Before the removal looked the name up, the tag meant the other image already.
+        let is_other_removed = records(world, &other).is_empty();
+        ensure(!has_moved.get() || is_kept || is_other_removed, "the moved tag was removed")?;
+        Ok(came)
+    });
+}
