@@ -14,6 +14,7 @@ mod gc;
 mod images;
 mod introspection;
 mod leases;
+pub mod registry;
 mod snapshots;
 mod subject;
 

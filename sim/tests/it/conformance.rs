@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use sim::conformance::{Subject, all};
+use sim::conformance::{Subject, all, registry as for_registries};
 use sim::containerd::{Containerd, Options, Version};
+use sim::image::{Compression, ImageBuilder, Layer};
+use sim::registry::{Access, Registry};
 use tonic::transport::Channel;
 
 /// Longer than any body waits for anything. On a paused clock a deadlock reaches it at once.
@@ -63,4 +65,29 @@ async fn bodies_hold_with_directories_over_a_unix_socket() {
     run_all(Version::default(), || channel.clone()).await;
     drop(channel);
     serving.stop().await.unwrap();
+}
+
+async fn run_registry(access: Access, bodies: Vec<for_registries::Body>) {
+    let mut options = sim::registry::Options::default();
+    options.access = access;
+    let registry = Registry::new(options);
+    let image = ImageBuilder::new().layer(Layer::random("file", 3000, 1, Compression::Gzip)).build();
+    registry.push("team/app", Some("1"), &image);
+    let serving = registry.serve_tcp().await.unwrap();
+    let address = serving.address().to_string();
+    for body in bodies {
+        body.run(for_registries::Subject::new(&address, "team/app", "1", image.clone())).await;
+    }
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_for_registries_hold_over_tcp() {
+    run_registry(Access::Open, for_registries::all()).await;
+}
+
+#[tokio::test]
+async fn bodies_for_guarded_registries_hold_over_tcp() {
+    run_registry(Access::Basic, for_registries::guarded()).await;
+    run_registry(Access::Token { anonymous_pull: true }, for_registries::guarded()).await;
 }

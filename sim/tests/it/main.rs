@@ -4,4 +4,5 @@
 
 mod conformance;
 mod containerd;
+mod fault;
 mod registry;
