@@ -106,17 +106,27 @@ impl Daemon {
     /// # Panics
     /// Where `image` is no reference.
     pub async fn pull_as(&self, image: &str, user: &str, password: &str) -> Result<Pulled, Arc<PullError>> {
-        let reference = Reference::parse(image).expect("a scenario's references parse");
-        let auth = AuthConfig { username: user, password, ..AuthConfig::default() };
-        let credentials = Credentials::from_auth_config(&auth, reference.registry())
-            .expect("a scenario's credentials are good");
-        self.puller.pull(&reference, &credentials).await
+        pull_with(&self.puller, image, user, password).await
     }
 
     /// Ends it as SIGKILL would.
     pub fn kill(self) {
         self.link.cut();
     }
+}
+
+/// Pulls with user name and password, by handles that may outlive the daemon.
+pub(crate) async fn pull_with(
+    puller: &Puller,
+    image: &str,
+    user: &str,
+    password: &str,
+) -> Result<Pulled, Arc<PullError>> {
+    let reference = Reference::parse(image).expect("a scenario's references parse");
+    let auth = AuthConfig { username: user, password, ..AuthConfig::default() };
+    let credentials = Credentials::from_auth_config(&auth, reference.registry())
+        .expect("a scenario's credentials are good");
+    puller.pull(&reference, &credentials).await
 }
 
 impl Drop for Daemon {

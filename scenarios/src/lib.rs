@@ -4,14 +4,31 @@
 //! scenario under one way to choose; the same choices give the same log, line for line. [`World::check_at_rest`] says
 //! whether what is left is what was promised.
 //!
+//! Scenarios are written by hand, or generated: a [`Workload`] is what several clients do, [`run_seed`] plays the one
+//! that a seed determines under the schedule that it determines, and judges it, and [`shrink`] makes a short [`Story`]
+//! of one that failed.
+//!
 //! This package imports the product and the simulator; neither knows it.
 
 mod check;
+mod choosing;
 mod daemon;
+mod generator;
+mod history;
+mod judge;
+mod linear;
+mod play;
 mod run;
+mod search;
+mod workload;
 mod world;
 
 pub use check::Violation;
+pub use choosing::Strategy;
 pub use daemon::Daemon;
+pub use history::{Answer, Event};
+pub use play::{Played, play};
 pub use run::{Run, run};
+pub use search::{Story, run_seed, shrink, smaller, workload_of};
+pub use workload::{Access, IMAGES, Name, Operation, RegistryFault, Step, TAGS, Who, Workload};
 pub use world::{HOST, World, image, on_host};

@@ -85,15 +85,6 @@ impl World {
         &self.other
     }
 
-    /// One more client of containerd, called `name` at the gate.
-    ///
-    /// # Panics
-    /// Never: the namespace is a good one.
-    pub fn client(&self, name: &str) -> Client {
-        let channel = Link::new(name, &self.gate).containerd(&self.containerd);
-        Client::new(channel, "k8s.io").expect("a namespace that containerd takes")
-    }
-
     /// Ends the daemon as SIGKILL would.
     pub fn kill_daemon(&mut self) {
         if let Some(daemon) = self.daemon.take() {

@@ -67,7 +67,7 @@ impl ImageStore {
         let mut created = Vec::new();
         let written = self.write_all(&images, &names, image.target, &mut created).await;
         let Err(error) = written else {
-            lease.release();
+            lease.release().await;
             return Ok(());
         };
         match self.take_back(&images, &created, image.target).await {

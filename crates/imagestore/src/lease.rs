@@ -131,9 +131,12 @@ impl PullLease {
         }
     }
 
-    /// Gives the lease back after the records were written: nothing needs to be collected.
-    pub(crate) fn release(mut self) {
+    /// Gives the lease back after the records were written: nothing needs to be collected. Waits until it is gone, for
+    /// a pull that its caller knows of must not be taken for one that was cut off: the recovery of the next process
+    /// would write again what another client deleted since (found by the simulator, 2026-11-24).
+    pub(crate) async fn release(mut self) {
         self.committed = true;
+        self.discard().await;
     }
 
     /// Leaves the lease in containerd for recovery: what it holds can neither be finished nor taken back now.
