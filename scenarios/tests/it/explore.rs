@@ -44,7 +44,13 @@ fn one<T>(
     let Run { outcome, log } = match catch_unwind(AssertUnwindSafe(|| run(choose, scenario))) {
         Ok(run) => run,
         Err(panic) => {
-            eprintln!("{way}: panicked");
+            #[expect(
+                clippy::print_stderr,
+                reason = "a panic that is passed on says nothing of the run it came from"
+            )]
+            {
+                eprintln!("{way}: panicked");
+            }
             resume_unwind(panic)
         }
     };
