@@ -115,7 +115,11 @@ pub fn smaller(workload: &Workload) -> Vec<Workload> {
     }
     for (client, steps) in workload.clients.iter().enumerate() {
         for step in 0..steps.len() {
-            with(&|w| drop(w.clients.get_mut(client).map(|steps| steps.remove(step))));
+            with(&|w| {
+                if let Some(steps) = w.clients.get_mut(client) {
+                    steps.remove(step);
+                }
+            });
         }
     }
     with(&|w| w.faults.clear());
