@@ -9,6 +9,7 @@ mod credentials;
 mod events;
 mod expect;
 mod explore;
+mod faults;
 mod joining;
 mod layers;
 mod records;

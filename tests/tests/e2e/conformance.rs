@@ -1,10 +1,10 @@
-//! The simulator's claims about containerd, held against the real thing: the same bodies run on both.
+//! The simulator's claims about containerd and registries, held against the real thing: the same bodies run on both.
 
 use std::time::Duration;
 
-use sim::conformance::{Subject, all};
+use sim::conformance::{Subject, all, registry as bodies};
 use sim::containerd;
-use tests::{Containerd, Version};
+use tests::{Access, Containerd, Format, Registry, Version, push, small};
 
 /// Longer than any body waits for anything.
 const BODY_TIME_MAX: Duration = Duration::from_secs(60);
@@ -33,5 +33,25 @@ pub(crate) async fn simulator_behaves_as_this_containerd(version: Version) -> an
         "the simulator is wrong about {version:?}:\n{}",
         failures.join("\n")
     );
+    Ok(())
+}
+
+/// The same for its claims about registries, held against Debian's.
+#[tokio::test]
+async fn simulator_behaves_as_this_registry() -> anyhow::Result<()> {
+    let registry = Registry::start(Access::Plain).await?;
+    let image = small("conformance")?;
+    push(&registry, "conformance/app:1", &image, Format::Oci).await?;
+    let mut failures = Vec::new();
+    for body in bodies::all() {
+        let subject = bodies::Subject::new(&registry.host(), "conformance/app", "1", image.clone());
+        let run = tokio::spawn(async move { tokio::time::timeout(BODY_TIME_MAX, body.run(subject)).await });
+        match run.await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => failures.push(format!("{} hangs", body.name())),
+            Err(error) => failures.push(format!("{}: {error}", body.name())),
+        }
+    }
+    anyhow::ensure!(failures.is_empty(), "the simulator is wrong about registries:\n{}", failures.join("\n"));
     Ok(())
 }

@@ -1,0 +1,72 @@
+//! One call to containerd goes wrong, each call of a pull in turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use scenarios::{World, image, on_host};
+use sim::containerd::Fault;
+
+use crate::expect::{fully_there, pull_works, there_or_gone};
+use crate::explore::{At, Told, every_point, told};
+
+/// The pull may succeed or fail. Where it succeeded the image is there; where it failed it is there or gone, and the
+/// next pull works.
+async fn pull_with(world: &World, at: &At, fault: Fault) -> Told<bool> {
+    let app = image(1);
+    world.registry().push("app", Some("1"), &app);
+    let (step, seen) = (at.step(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&seen);
+    world.containerd().inject_by(move |call| {
+        let is_it = call.client == "daemon1" && count.fetch_add(1, Ordering::Relaxed) == step;
+        is_it.then(|| fault.clone())
+    });
+    world.gate().close();
+    let pulled = world.daemon().pull(&on_host("app:1")).await;
+    world.settle().await;
+    world.containerd().heal();
+    match pulled {
+        Ok(_) => fully_there(world, &app, "app", "1").await?,
+        Err(_) => drop(there_or_gone(world, &app, "app", "1").await?),
+    }
+    pull_works(world, &app, "app", "1").await?;
+    Ok(seen.load(Ordering::Relaxed) > step)
+}
+
+#[test]
+fn a_pull_during_which_the_reply_of_any_call_is_lost_leaves_no_half_image() {
+    every_point(async |world, at| pull_with(world, at, Fault::LoseReply).await);
+}
+
+#[test]
+fn a_pull_during_which_the_connection_breaks_after_any_call_leaves_no_half_image() {
+    every_point(async |world, at| pull_with(world, at, Fault::DisconnectAfter).await);
+}
+
+/// Nothing but the subscription breaks, and while there is none another client makes a tag and deletes one.
+#[test]
+fn events_lost_at_any_point_of_a_pull_leave_the_index_true() {
+    every_point(async |world, at| {
+        let (app, other) = (image(1), image(2));
+        world.registry().push("app", Some("1"), &app);
+        world.registry().push("other", Some("1"), &other);
+        told(world.daemon().pull(&on_host("other:1")).await)?;
+        let images = world.ctr_images();
+        let mut tag = told(images.get(&on_host("other:1")).await)?;
+        tag.name = on_host("other:2");
+        let gate = world.gate().clone();
+        gate.close();
+        let lose = async {
+            world.containerd().break_subscriptions("daemon1");
+            images.create(&tag).await.unwrap();
+            images.delete(&on_host("other:1"), None, false).await.unwrap();
+        };
+        let name = on_host("app:1");
+        let (pulled, came) = at.beside(&gate, "lose events", world.daemon().pull(&name), lose).await;
+        told(pulled)?;
+        fully_there(world, &app, "app", "1").await?;
+        let tags = told(world.daemon().store().status(other.config().digest()).await)?.ok_or("gone")?;
+        let expected = on_host(if came { "other:2" } else { "other:1" });
+        crate::explore::ensure(tags.repo_tags == [expected], format_args!("{:?}", tags.repo_tags))?;
+        Ok(came)
+    });
+}
