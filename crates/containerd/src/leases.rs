@@ -16,6 +16,14 @@ use crate::{CallError, Client, Deadlines, ErrorKind, labels};
 pub struct LeaseId(String);
 
 impl LeaseId {
+    /// Takes `id` as a lease's name.
+    ///
+    /// # Errors
+    /// [`CallError`] where it is empty or has other characters than printable ASCII.
+    pub fn new(id: &str) -> Result<LeaseId, CallError> {
+        LeaseId::parse("name lease", id.to_owned())
+    }
+
     /// The name as containerd has it.
     pub fn as_str(&self) -> &str {
         &self.0

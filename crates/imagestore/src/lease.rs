@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use containerd::{Client, LeaseId};
+use containerd::{CallError, Client, ErrorKind, LeaseId};
 use refparse::Reference;
 
 use crate::{ImageStore, StoreError};
@@ -93,12 +93,29 @@ impl ImageStore {
         // one, and a deletion could overtake the call that makes it. This way the answer is awaited, and the lease that
         // nobody takes is dropped, which gives it back.
         let making = tokio::spawn(async move {
-            let id = client.leases().create(&id, now + LEASE_TTL, labels).await?;
+            let id = LeaseId::new(&id)?;
+            if let Err(error) = client.leases().create(id.as_str(), now + LEASE_TTL, labels).await {
+                take_back(&client, &id, &error).await;
+                return Err(error.into());
+            }
             let (leased, live) = (client.with_lease(&id), Some(live));
             Ok(PullLease { client: leased, bare: client, live, committed: false, id })
         });
         // The task is never aborted, so there is no other error than its panic.
         making.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+}
+
+/// Deletes a lease of which it is not known whether containerd made it: the answer was lost, and nobody else would
+/// before the next recovery (found by the simulator, 2026-11-24).
+async fn take_back(client: &Client, id: &LeaseId, error: &CallError) {
+    if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline) {
+        return;
+    }
+    match client.leases().delete(id, false).await {
+        Ok(()) => {}
+        Err(error) if error.is_not_found() => {}
+        Err(error) => tracing::warn!(lease = id.as_str(), %error, "lease not taken back; recovery will"),
     }
 }
 
