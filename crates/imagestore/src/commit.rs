@@ -88,7 +88,7 @@ impl ImageStore {
         created: &mut Vec<String>,
     ) -> Result<(), StoreError> {
         for name in names {
-            let is_new = self.index().target(name).is_none();
+            let is_new = self.is_new(images, name).await?;
             match write_record(images, &managed_record(name, target)).await {
                 Ok(Written::Created) => created.push(name.clone()),
                 Ok(Written::Updated | Written::Unchanged) => {}
@@ -106,6 +106,19 @@ impl ImageStore {
             self.refresh(name).await?;
         }
         Ok(())
+    }
+
+    /// Whether there is no record called `name` yet. The index says so for nothing, but only once it is built: a pull may
+    /// come before, and must not take back what earlier processes wrote (found by the simulator, 2026-11-24).
+    async fn is_new(&self, images: &Images, name: &str) -> Result<bool, StoreError> {
+        if self.check_ready().is_ok() {
+            return Ok(self.index().target(name).is_none());
+        }
+        match images.get(name).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.is_not_found() => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Deletes the records that a failed commit created, or may have, the id last.

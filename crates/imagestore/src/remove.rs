@@ -25,18 +25,24 @@ impl ImageStore {
     /// the id.
     pub async fn remove(&self, image: &str) -> Result<(), StoreError> {
         self.check_ready()?;
+        let mut wanted = image.to_owned();
         for _ in 0..ROUNDS_MAX {
-            let Some(found) = lookup::find(&self.index(), image)? else { return Ok(()) };
+            let Some(found) = lookup::find(&self.index(), &wanted)? else { return Ok(()) };
             let keys = keys(&self.index(), &found);
             let _ordered = self.shared.changing.lock(&keys).await;
             // While this waited, a pull may have given the image another name, or a removal taken it away.
-            let Some(found) = lookup::find(&self.index(), image)? else { return Ok(()) };
+            let Some(found) = lookup::find(&self.index(), &wanted)? else { return Ok(()) };
             if !keys.is_superset(&self::keys(&self.index(), &found)) {
                 continue;
             }
             self.remove_records(&names(&self.index(), &found)).await?;
             if names(&self.index(), &found).is_empty() {
                 return Ok(());
+            }
+            // What is left is this image's: a name that another client moved meanwhile must not lead the next round to
+            // a second image (found by the simulator, 2026-11-24).
+            if let Found::Image(image) = &found {
+                wanted = image.id().to_string();
             }
         }
         Err(StoreError::RemoveContended { image: image.to_owned() })

@@ -54,7 +54,7 @@ impl Subject {
         }
         let answer = client.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
         let (parts, body) = answer.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let body = body.collect().await.ok().map(|body| body.to_bytes());
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
@@ -71,7 +71,8 @@ impl Subject {
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Bytes,
+    /// `None` when it broke off.
+    body: Option<Bytes>,
 }
 
 impl Answer {
@@ -82,7 +83,7 @@ impl Answer {
     /// The first code of an error body.
     #[track_caller]
     fn code(&self) -> String {
-        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(self.body.as_ref().unwrap()).unwrap();
         body["errors"][0]["code"].as_str().unwrap().to_owned()
     }
 
@@ -92,7 +93,7 @@ impl Answer {
         assert_eq!(self.header("docker-content-digest"), document.digest());
         assert_eq!(self.header("content-length"), document.size().to_string());
         let expected = if with_body { document.bytes().clone() } else { Bytes::new() };
-        assert_eq!(self.body, expected);
+        assert_eq!(self.body, Some(expected));
     }
 }
 
@@ -188,7 +189,7 @@ async fn a_missing_manifest_is_not_found(subject: Subject) {
         assert_eq!((answer.status, answer.code()), (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN".to_owned()));
         assert!(answer.header("content-type").starts_with("application/json"));
         let answer = subject.manifest(Method::HEAD, reference).await;
-        assert_eq!((answer.status, answer.body.len()), (StatusCode::NOT_FOUND, 0));
+        assert_eq!((answer.status, answer.body), (StatusCode::NOT_FOUND, Some(Bytes::new())));
     }
 }
 
@@ -212,13 +213,14 @@ async fn a_range_is_served_as_a_part(subject: Subject) {
     assert_eq!(open.status, StatusCode::PARTIAL_CONTENT);
     assert_eq!(open.header("content-range"), format!("bytes 5-{last}/{size}"));
     assert_eq!(open.header("content-length"), (size - 5).to_string());
-    assert_eq!(open.body, bytes.slice(5..));
+    assert_eq!(open.body, Some(bytes.slice(5..)));
     let closed = subject.range("bytes=2-9").await;
     assert_eq!(closed.status, StatusCode::PARTIAL_CONTENT);
     assert_eq!(closed.header("content-range"), format!("bytes 2-9/{size}"));
-    assert_eq!(closed.body, bytes.slice(2..10));
+    assert_eq!(closed.body, Some(bytes.slice(2..10)));
 }
 
+/// Whatever body comes with it: docker-registry 2.8 declares the length of the blob, sends one line and hangs up.
 async fn a_range_behind_the_end_is_refused(subject: Subject) {
     let size = subject.layer().size();
     let answer = subject.range(&format!("bytes={size}-")).await;
@@ -231,7 +233,7 @@ async fn a_missing_blob_is_not_found(subject: Subject) {
     let answer = subject.ask(Method::GET, &path, &[]).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::NOT_FOUND, "BLOB_UNKNOWN".to_owned()));
     let answer = subject.ask(Method::HEAD, &path, &[]).await;
-    assert_eq!((answer.status, answer.body.len()), (StatusCode::NOT_FOUND, 0));
+    assert_eq!((answer.status, answer.body), (StatusCode::NOT_FOUND, Some(Bytes::new())));
 }
 
 #[track_caller]
