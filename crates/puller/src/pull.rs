@@ -85,7 +85,7 @@ async fn finish(
     // The task is never aborted, so it ends early only by a panic, which the runtime has reported.
     committing.await.map_err(|error| PullError::Ended(error.to_string()))??;
     match &shared.config.cri {
-        Some(cri) => visible::wait(cri, &pulled.image_id).await,
+        Some(cri) => visible::wait(cri, &shared.store, &pulled.image_id).await,
         None => Ok(()),
     }
 }

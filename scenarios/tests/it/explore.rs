@@ -89,6 +89,24 @@ pub(crate) fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Tol
     }
 }
 
+/// Runs once, with the messages that contain one of `late` behind all others: those of the last behind those of the first.
+#[track_caller]
+pub(crate) fn late(late: &'static [&'static str], scenario: impl AsyncFn(&mut World) -> Told<()>) {
+    one(format_args!("late {late:?}"), Late(late), async |world: &mut World| scenario(world).await);
+}
+
+/// The choice of [`late`].
+struct Late(&'static [&'static str]);
+
+impl Choose for Late {
+    fn choose(&mut self, waiting: &[String]) -> usize {
+        let lateness =
+            |label: &String| self.0.iter().position(|late| label.contains(late)).map_or(0, |at| at + 1);
+        let earliest = waiting.iter().enumerate().min_by_key(|(_, label)| lateness(label));
+        earliest.map_or(0, |(number, _)| number)
+    }
+}
+
 /// Runs once for every point of what the scenario does, with an event there, until the scenario says that the event
 /// came too late; answers the number of points.
 #[track_caller]
