@@ -32,6 +32,7 @@ impl World {
     /// The first [`Violation`].
     pub async fn check_at_rest(&self) -> Result<(), Violation> {
         self.settle().await;
+        self.watch().verdict()?;
         let daemon = self.daemon();
         if let Err(waiting) = daemon.until_ready().await {
             return violated(format!("the daemon is not ready: {waiting}"));

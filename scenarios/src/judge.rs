@@ -68,25 +68,29 @@ fn is_answered(workload: &Workload, events: &[Event], event: &Event) -> Result<(
                         _ => violated(format!("{}, which the tag was not in that time", told(event))),
                     }
                 }
-                Answer::Failed(_) if !is_refused && !is_disturbed(events, event) => {
+                Answer::Failed(_) if !is_refused && !is_disturbed(workload, events, event) => {
                     violated(format!("{}, and nothing disturbed it", told(event)))
                 }
                 _ => Ok(()),
             }
         }
-        (operation, Answer::Failed(_)) if operation.is_call() && !is_disturbed(events, event) => {
+        (operation, Answer::Failed(_)) if operation.is_call() && !is_disturbed(workload, events, event) => {
             violated(format!("{}, and nothing disturbed it", told(event)))
         }
         _ => Ok(()),
     }
 }
 
-/// Whether something happened that excuses a failure: containerd or the daemon was restarted at some time before its
-/// end (the daemon may not be ready yet), or another client took parts of images away while it ran.
-fn is_disturbed(events: &[Event], event: &Event) -> bool {
+/// Whether something happened that excuses a failure: containerd or the daemon was restarted, or the connection or the
+/// event stream between them broke, at some time before its end (the daemon may not be ready yet), or another client took
+/// parts of images away while it ran.
+fn is_disturbed(workload: &Workload, events: &[Event], event: &Event) -> bool {
+    if !workload.cuts.is_empty() {
+        return true;
+    }
     let began = began_jointly(events, event);
     events.iter().any(|other| match other.operation {
-        Operation::RestartContainerd | Operation::Kill => other.began <= event.ended,
+        Operation::RestartContainerd | Operation::Kill | Operation::LoseEvents => other.began <= event.ended,
         Operation::RemoveSnapshot(_) | Operation::DeleteManifest(_) => {
             // One whose outcome its client does not know may take effect later.
             let is_unknown = matches!(other.answer, Answer::Failed(_));
@@ -141,7 +145,7 @@ fn bytes_come_once(
 ) -> Result<(), Violation> {
     let is_faulty = workload.faults.iter().any(|fault| !matches!(fault, RegistryFault::Unavailable));
     let is_restarted = events.iter().any(|event| event.operation == Operation::RestartContainerd);
-    if is_faulty || is_restarted {
+    if is_faulty || is_restarted || !workload.cuts.is_empty() {
         return Ok(());
     }
     let separate = events

@@ -20,6 +20,7 @@ mod linear;
 mod play;
 mod run;
 mod search;
+mod watch;
 mod workload;
 mod world;
 
@@ -30,5 +31,5 @@ pub use history::{Answer, Event};
 pub use play::{Played, play};
 pub use run::{Run, run};
 pub use search::{Story, run_seed, shrink, smaller, workload_of};
-pub use workload::{Access, IMAGES, Name, Operation, RegistryFault, Step, TAGS, Who, Workload};
+pub use workload::{Access, Cut, IMAGES, Name, Operation, RegistryFault, Step, TAGS, Who, Workload};
 pub use world::{HOST, World, image, on_host};

@@ -7,13 +7,14 @@ use futures::future::join_all;
 use http::StatusCode;
 use imagestore::ImageStore;
 use puller::Puller;
+use sim::containerd;
 use sim::registry::{Fault, Match, Rule, User};
 use sim::schedule::Choose;
 use tokio::sync::watch;
 
 use crate::history::{Answer, Event, History};
 use crate::workload::{
-    Access, IMAGES, Name, Operation, RegistryFault, Step, TAGS, Who, Workload, image_number, image_with_id,
+    Access, Cut, IMAGES, Name, Operation, RegistryFault, Step, TAGS, Who, Workload, image_number, image_with_id,
 };
 use crate::{HOST, Violation, World, judge, run};
 
@@ -57,9 +58,11 @@ async fn scenario(workload: &Workload, world: &mut World) -> (Result<(), Violati
     let clients = workload.clients.iter().enumerate();
     join_all(clients.map(|(number, steps)| stage.client(number, steps))).await;
     let (world, events) = (stage.world.into_inner(), stage.history.events());
+    world.containerd().heal();
     let requests = world.registry().requests();
     let outcome = async {
-        if events.iter().any(|event| event.operation == Operation::RestartContainerd) {
+        let is_restarted = events.iter().any(|event| event.operation == Operation::RestartContainerd);
+        if is_restarted || !workload.cuts.is_empty() {
             // A collection that the restart cut off is made up for by the one after containerd's start.
             world.settle().await;
             world.containerd().collect();
@@ -126,6 +129,11 @@ async fn prepare(workload: &Workload, world: &World) {
             RegistryFault::Reset(after) => Rule::new(blob, Fault::Reset(u64::from(*after))).times(1),
             RegistryFault::Disconnect => Rule::new(Match::any(), Fault::Disconnect).times(1),
         });
+    }
+    for Cut { after, effective } in &workload.cuts {
+        let fault = if *effective { containerd::Fault::DisconnectAfter } else { containerd::Fault::Disconnect };
+        let daemon = containerd::Match::any().client("daemon1");
+        world.containerd().inject(containerd::Rule::new(daemon, fault).skip(u32::from(*after)).times(1));
     }
     registry.clear_requests();
 }
@@ -224,6 +232,11 @@ impl Stage<'_> {
                 }
                 Answer::Done
             }
+            Operation::LoseEvents => {
+                let world = self.world.borrow();
+                world.containerd().break_subscriptions(&world.daemon_name());
+                Answer::Done
+            }
             Operation::RestartContainerd => {
                 self.world.borrow().containerd().restart();
                 Answer::Done
@@ -302,10 +315,10 @@ async fn remove(store: ImageStore, image: Name) -> Answer {
 }
 
 /// As `ctr images tag`: takes the target of the image's record and writes it under another name.
-async fn retag(ctr: &containerd::Client, name: Name, to: u8) -> Result<(), containerd::CallError> {
+async fn retag(ctr: &::containerd::Client, name: Name, to: u8) -> Result<(), ::containerd::CallError> {
     let images = ctr.images();
     let source = images.get(&Name::Id(to).record()).await?;
-    let record = containerd::ImageRecord { name: name.record(), ..source };
+    let record = ::containerd::ImageRecord { name: name.record(), ..source };
     match images.create(&record).await {
         Err(error) if error.is_already_exists() => images.update(&record).await,
         other => other,

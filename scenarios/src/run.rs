@@ -27,7 +27,8 @@ pub fn run<T>(mut choose: impl Choose, scenario: impl AsyncFnOnce(&mut World) ->
     runtime.block_on(async {
         let mut world = World::start().await;
         let gate = world.gate().clone();
-        let mut released = |_: &str| {};
+        let watch = world.watch().clone();
+        let mut released = |_: &str| watch.look();
         let outcome = tokio::select! {
             biased;
             outcome = scenario(&mut world) => outcome,

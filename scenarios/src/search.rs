@@ -123,6 +123,7 @@ pub fn smaller(workload: &Workload) -> Vec<Workload> {
         }
     }
     with(&|w| w.faults.clear());
+    with(&|w| w.cuts.clear());
     with(&|w| w.redirect = false);
     with(&|w| w.access = Access::Open);
     for number in 0..workload.pulled.len() {

@@ -108,6 +108,15 @@ pub enum RegistryFault {
     Disconnect,
 }
 
+/// The daemon's connection to containerd breaks, with all that goes on over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Calls, and messages within calls, that go before.
+    pub after: u8,
+    /// Whether the call at which it breaks has its effect.
+    pub effective: bool,
+}
+
 /// One thing that a client does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -157,6 +166,8 @@ pub enum Operation {
     Kill,
     /// containerd is stopped and started.
     RestartContainerd,
+    /// The daemon's event stream breaks, and what it had not told yet is lost.
+    LoseEvents,
 }
 
 impl Operation {
@@ -204,6 +215,7 @@ impl fmt::Display for Operation {
             Operation::Push { tag, image } => write!(f, "pushes image{} as {}", image + 1, Name::Tag(*tag)),
             Operation::Kill => write!(f, "kills the daemon and starts another"),
             Operation::RestartContainerd => write!(f, "restarts containerd"),
+            Operation::LoseEvents => write!(f, "breaks the daemon's event stream"),
         }
     }
 }
@@ -226,6 +238,8 @@ pub struct Workload {
     pub redirect: bool,
     /// What goes wrong on the way to it.
     pub faults: Vec<RegistryFault>,
+    /// When the connection to containerd breaks.
+    pub cuts: Vec<Cut>,
     /// Tags that were pulled before.
     pub pulled: Vec<u8>,
     /// Each client's steps.
@@ -250,6 +264,9 @@ impl Workload {
                 _ => RegistryFault::Disconnect,
             })
             .collect();
+        let cuts = (0..u8::from(disturbed && random.chance(25)))
+            .map(|_| Cut { after: random.below(80), effective: random.chance(50) })
+            .collect();
         let pulled = (0..TAGS).filter(|_| random.chance(30)).collect();
         let clients = (0..2 + random.below(3))
             .map(|_| {
@@ -257,7 +274,7 @@ impl Workload {
                 (0..steps).map(|_| step(&mut random, access, disturbed)).collect()
             })
             .collect();
-        Workload { access, redirect: random.chance(15), faults, pulled, clients }
+        Workload { access, redirect: random.chance(15), faults, cuts, pulled, clients }
     }
 
     /// How many operations there are.
@@ -273,7 +290,7 @@ fn step(random: &mut Generator, access: Access, disturbed: bool) -> Step {
 
 fn operation(random: &mut Generator, access: Access, disturbed: bool) -> Operation {
     let (tag, number) = (random.below(TAGS), random.below(IMAGES));
-    match random.below(if disturbed { 20 } else { 15 }) {
+    match random.below(if disturbed { 22 } else { 15 }) {
         0..=4 => {
             let who = match access {
                 Access::Open => Who::Right,
@@ -298,6 +315,7 @@ fn operation(random: &mut Generator, access: Access, disturbed: bool) -> Operati
         15 => Operation::RemoveSnapshot(number),
         16 => Operation::DeleteManifest(number),
         17 | 18 => Operation::Kill,
+        19 | 20 => Operation::LoseEvents,
         _ => Operation::RestartContainerd,
     }
 }
@@ -328,6 +346,13 @@ impl fmt::Display for Workload {
                 RegistryFault::Reset(after) => writeln!(f, "It breaks one blob off after {after} bytes.")?,
                 RegistryFault::Disconnect => writeln!(f, "It hangs up on one request.")?,
             }
+        }
+        for Cut { after, effective } in &self.cuts {
+            let effect = if *effective { "after" } else { "before" };
+            writeln!(
+                f,
+                "The connection to containerd breaks {effect} the effect of the call behind {after} others."
+            )?;
         }
         for tag in &self.pulled {
             writeln!(f, "{} was pulled before.", Name::Tag(*tag))?;

@@ -9,6 +9,7 @@ use sim::registry::Registry;
 use sim::schedule::{Gate, Link};
 
 use crate::Daemon;
+use crate::watch::Watch;
 
 /// The registry's host: plain HTTP, because it is a loopback name.
 pub const HOST: &str = "localhost:5000";
@@ -25,6 +26,7 @@ pub struct World {
     daemon: Option<Daemon>,
     daemons_count: u32,
     other: Client,
+    watch: Watch,
 }
 
 impl World {
@@ -35,13 +37,14 @@ impl World {
         let at = gate.clone();
         options.pause = Some(std::sync::Arc::new(move |point: Point| {
             let gate = at.clone();
-            Box::pin(async move { gate.pass(&format!("containerd {point:?}")).await })
+            Box::pin(async move { gate.pass(&point.to_string()).await })
         }));
         let containerd = Containerd::new(options);
         let registry = Registry::new(sim::registry::Options::default());
         let ctr = Link::new("ctr", &gate).containerd(&containerd);
         let other = Client::new(ctr, "k8s.io").expect("a namespace that containerd takes");
-        let mut world = World { gate, containerd, registry, daemon: None, daemons_count: 0, other };
+        let watch = Watch::new(&containerd);
+        let mut world = World { gate, containerd, registry, daemon: None, daemons_count: 0, other, watch };
         world.restart_daemon();
         world.daemon().until_ready().await.expect("an empty containerd is known at once");
         world
@@ -87,6 +90,7 @@ impl World {
 
     /// Ends the daemon as SIGKILL would.
     pub fn kill_daemon(&mut self) {
+        self.watch.of(None);
         if let Some(daemon) = self.daemon.take() {
             daemon.kill();
         }
@@ -96,8 +100,20 @@ impl World {
     pub fn restart_daemon(&mut self) {
         self.kill_daemon();
         self.daemons_count += 1;
-        let name = format!("daemon{}", self.daemons_count);
-        self.daemon = Some(Daemon::start(&name, &self.gate, &self.containerd, &self.registry));
+        let name = self.daemon_name();
+        let daemon = Daemon::start(&name, &self.gate, &self.containerd, &self.registry);
+        self.watch.of(Some(daemon.store().clone()));
+        self.daemon = Some(daemon);
+    }
+
+    /// What looks at the daemon between messages.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// The name of the daemon that was started last, at the gate.
+    pub(crate) fn daemon_name(&self) -> String {
+        format!("daemon{}", self.daemons_count)
     }
 
     /// Opens the gate and waits until nothing goes on any more.

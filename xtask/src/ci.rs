@@ -4,7 +4,7 @@
 
 use crate::cargo::cargo;
 use crate::step::{run as command, step};
-use crate::{deny, e2e, tidy};
+use crate::{deny, e2e, sim, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         command(cargo()?.args(doc).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     deny::run()?;
+    sim::check()?;
     if !arguments.without_e2e {
         e2e::run(&e2e::Arguments::all())?;
     }

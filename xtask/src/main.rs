@@ -8,6 +8,7 @@ mod ci;
 mod demo;
 mod deny;
 mod e2e;
+mod sim;
 mod step;
 mod tidy;
 mod tools;
@@ -30,6 +31,8 @@ enum Task {
     Ci(ci::Arguments),
     /// The tests against real containerds and a real registry (needs root on Debian).
     E2e(e2e::Arguments),
+    /// Searches for races in the simulator, by seed.
+    Sim(sim::Arguments),
     /// Pulls an image through the daemon and shows what came of it.
     Demo(demo::Arguments),
     /// Licences, banned crates and sources of the dependencies.
@@ -53,6 +56,7 @@ fn run() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Ci(arguments) => ci::run(&arguments),
         Task::E2e(arguments) => e2e::run(&arguments),
+        Task::Sim(arguments) => sim::run(&arguments),
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Deny => deny::run(),
         Task::Tidy => tidy::run(),

@@ -76,16 +76,44 @@ pub(crate) fn every_order(max: usize, scenario: impl AsyncFn(&mut World) -> Told
 }
 
 /// Runs under each seed, once with uniform choices and once with priorities.
+///
+/// `cargo xtask sim --scenario NAME` says by the environment that other seeds are tried, or that one is replayed.
 #[track_caller]
 pub(crate) fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Told<()>) {
+    let (replayed, count) = (number("CRI_IMAGED_SIM_SEED"), number("CRI_IMAGED_SIM_SEEDS"));
+    let seeds = match (replayed, count) {
+        (Some(seed), _) => seed..seed.saturating_add(1),
+        (None, Some(count)) => 0..count,
+        (None, None) => seeds,
+    };
     for seed in seeds {
-        one(format_args!("random, seed {seed}"), Random::new(seed), async |world: &mut World| {
-            scenario(world).await
-        });
-        let priorities = Priorities::new(seed, 3, 200);
-        one(format_args!("priorities, seed {seed}"), priorities, async |world: &mut World| {
-            scenario(world).await
-        });
+        let ways: [(&str, Box<dyn Choose>); 2] = [
+            ("random", Box::new(Random::new(seed))),
+            ("priorities", Box::new(Priorities::new(seed, 3, 200))),
+        ];
+        for (way, choose) in ways {
+            let scenario = async |world: &mut World| scenario(world).await;
+            let ((), log) = one(format_args!("{way}, seed {seed}"), Chosen(choose), scenario);
+            if replayed.is_some() {
+                #[expect(clippy::print_stdout, reason = "a replay is for reading")]
+                {
+                    println!("{way}, seed {seed}: nothing is wrong\n{}", log.join("\n"));
+                }
+            }
+        }
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: not a number")))
+}
+
+struct Chosen(Box<dyn Choose>);
+
+impl Choose for Chosen {
+    fn choose(&mut self, waiting: &[String]) -> usize {
+        self.0.choose(waiting)
     }
 }
 

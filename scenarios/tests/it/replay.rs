@@ -1,6 +1,6 @@
 //! The instrument's first promise: the same choices give the same run.
 
-use scenarios::{World, image, on_host, run};
+use scenarios::{Strategy, World, image, on_host, run, run_seed, workload_of};
 use sim::schedule::{Priorities, Random};
 
 /// Two pulls of images that share a layer, a removal, and another client that deletes a record.
@@ -21,6 +21,17 @@ async fn busy(world: &mut World) -> Result<(), String> {
     two.map_err(|e| e.to_string())?;
     removed.map_err(|e| e.to_string())?;
     world.check_at_rest().await.map_err(|e| e.to_string())
+}
+
+/// The search runs every 50th of its seeds twice; here the first of each strategy.
+#[test]
+fn the_same_seed_gives_the_same_workload_and_the_same_run() {
+    for strategy in Strategy::ALL {
+        for seed in (1..80).step_by(20) {
+            assert_eq!(workload_of(seed), workload_of(seed));
+            assert_eq!(run_seed(seed, strategy), run_seed(seed, strategy), "seed {seed}, {}", strategy.name());
+        }
+    }
 }
 
 #[test]

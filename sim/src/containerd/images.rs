@@ -162,7 +162,7 @@ pub(crate) fn create(
     }
     lease(namespace, context, name, &record)?;
     let event = ImageCreate { name: name.to_owned(), labels: labels::message(&record.labels) };
-    namespace.images.insert(name.to_owned(), record);
+    insert(namespace, name, record);
     Ok(event)
 }
 
@@ -187,9 +187,14 @@ pub(crate) fn update(
     validate(&updated)?;
     check_lease(namespace, context, &updated)?;
     lease(namespace, context, name, &updated)?;
-    namespace.images.insert(name.to_owned(), updated.clone());
+    insert(namespace, name, updated.clone());
     let event = ImageUpdate { name: name.to_owned(), labels: labels::message(&updated.labels) };
     Ok((updated, event))
+}
+
+fn insert(namespace: &mut Namespace, name: &str, record: ImageRecord) {
+    namespace.images_ever.insert((name.to_owned(), record.target.digest.clone()));
+    namespace.images.insert(name.to_owned(), record);
 }
 
 /// Removes a record, if `expected` is its target's digest or nothing is expected. The event is to be announced.

@@ -75,6 +75,14 @@ impl Containerd {
         inventory::take(&self.shared.lock(), namespace)
     }
 
+    /// Whether there is, or was at any time, a record called `image` with a target of this digest: for checkers of what
+    /// a client believes.
+    pub fn had_image(&self, namespace: &str, image: &str, target: &str) -> bool {
+        let state = self.shared.lock();
+        let wanted = (image.to_owned(), target.to_owned());
+        state.namespaces.get(namespace).is_some_and(|namespace| namespace.images_ever.contains(&wanted))
+    }
+
     /// The tree that a mount of a snapshot would show; `None` when there is no such snapshot.
     ///
     /// # Errors

@@ -38,6 +38,8 @@ pub(crate) struct State {
 pub(crate) struct Namespace {
     pub(crate) labels: Labels,
     pub(crate) images: BTreeMap<String, ImageRecord>,
+    /// Name and target's digest of every record that there was, for checkers.
+    pub(crate) images_ever: BTreeSet<(String, String)>,
     pub(crate) content: BTreeMap<String, ContentRecord>,
     pub(crate) ingests: BTreeMap<String, IngestRecord>,
     pub(crate) leases: BTreeMap<String, LeaseRecord>,
