@@ -8,7 +8,7 @@ use crate::Violation;
 use crate::history::{Answer, Event};
 use crate::linear::{self, Act, OPERATIONS_MAX, Op};
 use crate::play::{LastState, is_other_host};
-use crate::workload::{Access, IMAGES, Operation, RegistryFault, TAGS, Who, Workload};
+use crate::workload::{Access, IMAGES, Operation, RegistryFaultKind, TAGS, Who, Workload};
 
 /// Judges a play by its history, the requests that the registry got, and what the daemon says at the end.
 ///
@@ -143,7 +143,7 @@ fn bytes_come_once(
     events: &[Event],
     requests: &[LoggedRequest],
 ) -> Result<(), Violation> {
-    let is_faulty = workload.faults.iter().any(|fault| !matches!(fault, RegistryFault::Unavailable));
+    let is_faulty = workload.faults.iter().any(|fault| fault.kind != RegistryFaultKind::Unavailable);
     let is_restarted = events.iter().any(|event| event.operation == Operation::RestartContainerd);
     if is_faulty || is_restarted || !workload.cuts.is_empty() {
         return Ok(());

@@ -31,5 +31,7 @@ pub use history::{Answer, Event};
 pub use play::{Played, play};
 pub use run::{Run, run};
 pub use search::{Story, run_seed, shrink, smaller, workload_of};
-pub use workload::{Access, Cut, IMAGES, Name, Operation, RegistryFault, Step, TAGS, Who, Workload};
+pub use workload::{
+    Access, Cut, IMAGES, Name, Operation, RegistryFault, RegistryFaultKind, Step, TAGS, Who, Workload,
+};
 pub use world::{HOST, World, image, on_host};

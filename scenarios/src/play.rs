@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 use crate::history::{Answer, Event, History};
 use crate::workload::{
-    Access, Cut, IMAGES, Name, Operation, RegistryFault, Step, TAGS, Who, Workload, image_number, image_with_id,
+    Access, Cut, IMAGES, Name, Operation, RegistryFault, RegistryFaultKind, Step, TAGS, Who, Workload,
+    image_number, image_with_id,
 };
 use crate::{HOST, Violation, World, judge, run};
 
@@ -120,18 +121,20 @@ async fn prepare(workload: &Workload, world: &World) {
         let pulled = world.daemon().pull_as(&Name::Tag(*tag).record(), USER, PASSWORD).await;
         assert!(pulled.is_ok(), "a pull that nothing disturbs: {pulled:?}");
     }
-    for fault in &workload.faults {
+    for RegistryFault { behind, kind } in &workload.faults {
         let blob = Match::path("/blobs/").method(http::Method::GET);
-        registry.inject(match fault {
-            RegistryFault::Unavailable => {
-                Rule::new(Match::any(), Fault::Status(StatusCode::SERVICE_UNAVAILABLE, Vec::new())).times(1)
+        let (matching, fault) = match kind {
+            RegistryFaultKind::Unavailable => {
+                (Match::any(), Fault::Status(StatusCode::SERVICE_UNAVAILABLE, Vec::new()))
             }
-            RegistryFault::Reset(after) => Rule::new(blob, Fault::Reset(u64::from(*after))).times(1),
-            RegistryFault::Disconnect => Rule::new(Match::any(), Fault::Disconnect).times(1),
-        });
+            RegistryFaultKind::Reset(after) => (blob, Fault::Reset(u64::from(*after))),
+            RegistryFaultKind::Disconnect => (Match::any(), Fault::Disconnect),
+        };
+        registry.inject(Rule::new(matching, fault).skip(u32::from(*behind)).times(1));
     }
     for Cut { after, effective } in &workload.cuts {
-        let fault = if *effective { containerd::Fault::DisconnectAfter } else { containerd::Fault::Disconnect };
+        let fault =
+            if *effective { containerd::Fault::DisconnectAfter } else { containerd::Fault::Disconnect };
         let daemon = containerd::Match::any().client("daemon1");
         world.containerd().inject(containerd::Rule::new(daemon, fault).skip(u32::from(*after)).times(1));
     }

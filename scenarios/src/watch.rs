@@ -23,7 +23,12 @@ struct Watched {
 impl Watch {
     pub(crate) fn new(containerd: &Containerd) -> Watch {
         let containerd = containerd.clone();
-        Watch(Arc::new(Mutex::new(Watched { containerd, store: None, seen: Arc::default(), verdict: Ok(()) })))
+        Watch(Arc::new(Mutex::new(Watched {
+            containerd,
+            store: None,
+            seen: Arc::default(),
+            verdict: Ok(()),
+        })))
     }
 
     /// From now on this daemon's store is looked at; none between a kill and the next start.

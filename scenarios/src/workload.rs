@@ -99,7 +99,16 @@ pub enum Access {
 
 /// What goes wrong once on the way to the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegistryFault {
+pub struct RegistryFault {
+    /// Requests that go well before: those for blobs where a blob breaks off, any otherwise.
+    pub behind: u8,
+    /// What happens.
+    pub kind: RegistryFaultKind,
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistryFaultKind {
     /// Status 503.
     Unavailable,
     /// A blob's connection breaks after this many bytes.
@@ -258,10 +267,13 @@ impl Workload {
         // Most runs are calm: what disturbs all (a kill, a restart, damage) also excuses much.
         let disturbed = random.chance(40);
         let faults = (0..if random.chance(20) { 1 + random.below(2) } else { 0 })
-            .map(|_| match random.below(3) {
-                0 => RegistryFault::Unavailable,
-                1 => RegistryFault::Reset(1 + random.below(200)),
-                _ => RegistryFault::Disconnect,
+            .map(|_| {
+                let kind = match random.below(3) {
+                    0 => RegistryFaultKind::Unavailable,
+                    1 => RegistryFaultKind::Reset(1 + random.below(200)),
+                    _ => RegistryFaultKind::Disconnect,
+                };
+                RegistryFault { behind: random.below(6), kind }
             })
             .collect();
         let cuts = (0..u8::from(disturbed && random.chance(25)))
@@ -340,11 +352,17 @@ impl fmt::Display for Workload {
         if self.redirect {
             writeln!(f, "It sends clients to another host for blobs.")?;
         }
-        for fault in &self.faults {
-            match fault {
-                RegistryFault::Unavailable => writeln!(f, "It answers one request with 503.")?,
-                RegistryFault::Reset(after) => writeln!(f, "It breaks one blob off after {after} bytes.")?,
-                RegistryFault::Disconnect => writeln!(f, "It hangs up on one request.")?,
+        for RegistryFault { behind, kind } in &self.faults {
+            match kind {
+                RegistryFaultKind::Unavailable => {
+                    writeln!(f, "It answers a request behind {behind} others with 503.")?;
+                }
+                RegistryFaultKind::Reset(after) => {
+                    writeln!(f, "It breaks a blob behind {behind} others off after {after} bytes.")?;
+                }
+                RegistryFaultKind::Disconnect => {
+                    writeln!(f, "It hangs up on a request behind {behind} others.")?
+                }
             }
         }
         for Cut { after, effective } in &self.cuts {

@@ -29,7 +29,12 @@ fn the_same_seed_gives_the_same_workload_and_the_same_run() {
     for strategy in Strategy::ALL {
         for seed in (1..80).step_by(20) {
             assert_eq!(workload_of(seed), workload_of(seed));
-            assert_eq!(run_seed(seed, strategy), run_seed(seed, strategy), "seed {seed}, {}", strategy.name());
+            assert_eq!(
+                run_seed(seed, strategy),
+                run_seed(seed, strategy),
+                "seed {seed}, {}",
+                strategy.name()
+            );
         }
     }
 }

@@ -34,7 +34,9 @@ struct Search {
 pub(super) fn run(filter: &str, seeds_max: u64) -> anyhow::Result<()> {
     let patches = patches(filter)?;
     ensure!(!patches.is_empty(), "no patch in scenarios/planted has `{filter}` in its name");
-    let mut rows = Vec::new();
+    println!("Medians of {SEARCHES} searches: seeds until the first that fails, and seconds.\n");
+    println!("| planted bug | random: seeds | s | priorities: seeds | s | labels: seeds | s |");
+    println!("|---|---|---|---|---|---|---|");
     let mut missed = Vec::new();
     for patch in &patches {
         let name = name(patch);
@@ -42,9 +44,8 @@ pub(super) fn run(filter: &str, seeds_max: u64) -> anyhow::Result<()> {
         let mut row = format!("| `{name}` |");
         let mut is_found = false;
         for strategy in STRATEGIES {
-            let median = step(&format!("search for {name} ({strategy})"), || {
-                median(&program, strategy, seeds_max)
-            })?;
+            let median =
+                step(&format!("search for {name} ({strategy})"), || median(&program, strategy, seeds_max))?;
             is_found |= median.seeds.is_some();
             row += &match median {
                 Search { seeds: Some(seeds), seconds } => format!(" {seeds} | {seconds:.2} |"),
@@ -54,11 +55,8 @@ pub(super) fn run(filter: &str, seeds_max: u64) -> anyhow::Result<()> {
         if !is_found {
             missed.push(name);
         }
-        rows.push(row);
+        println!("{row}");
     }
-    println!("Medians of {SEARCHES} searches: seeds until the first that fails, and seconds.\n");
-    println!("| planted bug | random: seeds | s | priorities: seeds | s | labels: seeds | s |");
-    println!("|---|---|---|---|---|---|---|\n{}", rows.join("\n"));
     ensure!(missed.is_empty(), "found by no strategy: {}", missed.join(", "));
     Ok(())
 }

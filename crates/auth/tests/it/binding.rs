@@ -71,6 +71,37 @@ fn a_host_may_be_given_its_own_credential() {
 }
 
 #[test]
+fn what_is_no_port_is_refused_and_what_is_no_scheme_is_none() {
+    for text in ["quay.io:+80", "quay.io:80a", "quay.io:65536"] {
+        assert!(Credentials::anonymous().with(text, crate::basic("password")).is_err(), "{text}");
+    }
+    for text in ["quay.io:+80", "1http://quay.io", "ht_tp://quay.io", "://quay.io"] {
+        assert!(bound_to("quay.io").for_host(text).is_none(), "{text}");
+    }
+}
+
+#[test]
+fn what_goes_into_the_header_is_that_of_the_form() {
+    let header = |credential: Credential| credential.authorization().map(|value| value.expose().to_owned());
+    assert_eq!(header(crate::basic("password")).as_deref(), Some("Basic dXNlcjpwYXNzd29yZA=="));
+    assert_eq!(header(Credential::RegistryToken(Secret::from("t"))).as_deref(), Some("Bearer t"));
+    assert_eq!(header(Credential::IdentityToken(Secret::from("t"))), None);
+}
+
+#[test]
+fn debug_shows_for_whom_and_no_secret() {
+    let shown = format!("{:?}", bound_to("quay.io:5000"));
+    assert!(shown.contains("quay.io:5000") && shown.contains("user"), "{shown}");
+    assert!(!shown.contains("password\""), "{shown}");
+    let message = password_message();
+    let shown = format!("{message:?}");
+    assert!(
+        shown.contains("password: ****") && shown.contains("auth: \"\"") && shown.contains("user"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn equal_only_with_equal_secrets_for_equal_hosts() {
     assert_eq!(bound_to("docker.io"), bound_to("https://index.docker.io/v1/"));
     assert_ne!(bound_to("quay.io"), bound_to("docker.io"));

@@ -224,6 +224,7 @@ fn sizes_are_bounded() {
     assert!(parse_challenges([&many[..]]).expect("at the bound").is_empty());
     assert_eq!(refusal(&[&many, "Basic"]), ChallengeError::ChallengeCount);
     assert_eq!(refusal(&[&format!("{many}a")]), ChallengeError::ChallengeCount);
+    assert!(parse_challenges([""; CHALLENGE_COUNT_MAX]).expect("at the bound").is_empty());
     assert_eq!(refusal(&[""; CHALLENGE_COUNT_MAX + 1]), ChallengeError::ChallengeCount);
 
     let parameters =

@@ -100,6 +100,8 @@ fn failures_name_the_program_and_not_its_output() {
             "error: `docker-credential-pass` wrote something else than the expected JSON at line 1, column 1"
         ],
     );
+    let longest = request().answer(true, "x".repeat(HELPER_ANSWER_BYTES_MAX).as_bytes());
+    assert!(!matches!(longest, Ok(_) | Err(HelperError::Length { .. })), "read, and no answer: {longest:?}");
     check(
         true,
         &"x".repeat(HELPER_ANSWER_BYTES_MAX + 1),

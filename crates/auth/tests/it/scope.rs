@@ -71,6 +71,7 @@ fn a_set_merges_by_resource() {
     assert_eq!(set.to_string(), "openid repository:a:pull,push repository:b:pull");
     assert_eq!(set.len(), 3);
     assert!(ScopeSet::parse(" ").expect("nothing").is_empty());
+    assert!(!ScopeSet::parse("repository:app:pull").expect("a scope").is_empty());
     assert_eq!(ScopeSet::parse("a b\"c"), Err(ScopeError::Character { offset: 1 }));
 }
 
