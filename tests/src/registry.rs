@@ -1,4 +1,4 @@
-//! The real `docker-registry` of Debian, on a loopback port: in plain, or with TLS and token authentication.
+//! The real `docker-registry` of Debian, on a loopback port, with and without TLS and authentication.
 
 use std::fs;
 use std::net::TcpListener;
@@ -18,6 +18,10 @@ pub enum Access {
     Plain,
     /// https with a certificate of the test's own authority; pulling needs a token, and a token needs the password.
     TlsAndToken,
+    /// http; everything needs a token.
+    PlainAndToken,
+    /// http; everything needs a password, and nobody has one.
+    PlainAndBasic,
 }
 
 /// A running registry.
@@ -45,7 +49,12 @@ impl Registry {
             "http": { "addr": format!("127.0.0.1:{port}"), "secret": "e2e" },
         });
         let mut token_server = None;
-        if access == Access::TlsAndToken {
+        if access == Access::PlainAndBasic {
+            let passwords = folder.path().join("passwords");
+            fs::write(&passwords, "")?;
+            config["auth"]["htpasswd"] = serde_json::json!({ "realm": "e2e", "path": passwords });
+        }
+        if matches!(access, Access::TlsAndToken | Access::PlainAndToken) {
             let authority = Authority::new()?;
             let identity = authority.issue()?;
             let server = TokenServer::start(&authority).await?;
@@ -57,7 +66,9 @@ impl Registry {
             fs::write(&certificate, &identity.certificate_pem)?;
             fs::write(&key, &identity.key_pem)?;
             fs::write(&signers, server.certificate_pem())?;
-            config["http"]["tls"] = serde_json::json!({ "certificate": certificate, "key": key });
+            if access == Access::TlsAndToken {
+                config["http"]["tls"] = serde_json::json!({ "certificate": certificate, "key": key });
+            }
             config["auth"]["token"] = serde_json::json!({
                 "realm": server.realm(), "service": SERVICE, "issuer": ISSUER, "rootcertbundle": signers,
             });
@@ -94,7 +105,7 @@ impl Registry {
 
     /// The credentials that may pull and push.
     pub fn auth(&self) -> Option<AuthConfig> {
-        (self.access == Access::TlsAndToken).then(|| AuthConfig {
+        matches!(self.access, Access::TlsAndToken | Access::PlainAndToken).then(|| AuthConfig {
             username: USERNAME.to_owned(),
             password: PASSWORD.to_owned(),
             ..AuthConfig::default()

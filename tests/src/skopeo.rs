@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use sim::image::Pushable;
 
-use crate::token_server::{PASSWORD, USERNAME};
 use crate::{Access, Registry, Tools, layout};
 
 /// The manifest format that is pushed.
@@ -50,12 +49,14 @@ async fn copy(registry: &Registry, name: &str, layout: &Path, options: &[&str]) 
     let digest_file = layout.join("pushed-digest");
     command.args(["--insecure-policy", "copy", "--quiet", "--digestfile"]).arg(&digest_file).args(options);
     match registry.access() {
-        Access::Plain => command.arg("--dest-tls-verify=false"),
-        Access::TlsAndToken => command
-            .arg("--dest-cert-dir")
-            .arg(registry.certificate_folder())
-            .arg(format!("--dest-creds={USERNAME}:{PASSWORD}")),
+        Access::TlsAndToken => command.arg("--dest-cert-dir").arg(registry.certificate_folder()),
+        Access::Plain | Access::PlainAndToken | Access::PlainAndBasic => {
+            command.arg("--dest-tls-verify=false")
+        }
     };
+    if let Some(auth) = registry.auth() {
+        command.arg(format!("--dest-creds={}:{}", auth.username, auth.password));
+    }
     command.arg(format!("oci:{}", layout.display())).arg(format!("docker://{}", registry.reference(name)));
     let output = command.output().await.context("cannot start skopeo")?;
     let stderr = String::from_utf8_lossy(&output.stderr);

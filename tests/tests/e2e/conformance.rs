@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use sim::conformance::{Subject, all, registry as bodies};
 use sim::containerd;
 use tests::{Access, Containerd, Format, Registry, Version, push, small};
@@ -40,10 +41,24 @@ pub(crate) async fn simulator_behaves_as_this_containerd(version: Version) -> an
 #[tokio::test]
 async fn simulator_behaves_as_this_registry() -> anyhow::Result<()> {
     let registry = Registry::start(Access::Plain).await?;
+    push(&registry, "conformance/app:1", &small("conformance")?, Format::Oci).await?;
+    holds(&registry, bodies::all()).await
+}
+
+/// And about what a registry says to those who may not read: by token, and by password.
+#[tokio::test]
+async fn simulator_refuses_as_this_registry() -> anyhow::Result<()> {
+    for access in [Access::PlainAndToken, Access::PlainAndBasic] {
+        let registry = Registry::start(access).await?;
+        holds(&registry, bodies::guarded()).await.with_context(|| format!("{access:?}"))?;
+    }
+    Ok(())
+}
+
+async fn holds(registry: &Registry, bodies: Vec<bodies::Body>) -> anyhow::Result<()> {
     let image = small("conformance")?;
-    push(&registry, "conformance/app:1", &image, Format::Oci).await?;
     let mut failures = Vec::new();
-    for body in bodies::all() {
+    for body in bodies {
         let subject = bodies::Subject::new(&registry.host(), "conformance/app", "1", image.clone());
         let run = tokio::spawn(async move { tokio::time::timeout(BODY_TIME_MAX, body.run(subject)).await });
         match run.await {
