@@ -13,13 +13,14 @@
 //!   it, and writes again what another client deleted meanwhile), or in part, or not at all;
 //! - a record that another client wrote for an image that is not there leads nowhere.
 
+mod model;
+
 use std::collections::BTreeSet;
 
-use crate::workload::{IMAGES, Name, TAGS};
+use crate::workload::{IMAGES, Name};
 
-const NAMES: usize = TAGS as usize + 2 * IMAGES as usize + 1;
-/// The bit of a set of values that stands for "no record".
-const ABSENT: u8 = 1 << IMAGES;
+use model::{ABSENT, Model, NAMES, bit, images_of, index, set};
+
 /// Longest history that is searched: the search may take exponential time.
 pub(crate) const OPERATIONS_MAX: usize = 48;
 /// States after which a search gives up, as a bug of the model that must be seen.
@@ -55,44 +56,6 @@ pub(crate) struct Op {
     pub(crate) ended: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Model {
-    /// Operations that took effect, and those that are through, by number.
-    effected: u64,
-    through: u64,
-    /// By name: which values the record may have.
-    now: [u8; NAMES],
-    /// By name: which values it had that may still be seen.
-    before: [u8; NAMES],
-    /// Names that another client changed since the product wrote them last.
-    fresh: u16,
-    /// Names that may lead nowhere although they have a record.
-    soft: u16,
-    /// Images that may be whole, and those that may not be.
-    whole: u8,
-    broken: u8,
-    /// For each image, whether a removal or commit of it is under way: the number of the operation plus one.
-    busy: [u8; IMAGES as usize],
-}
-
-fn index(name: Name) -> usize {
-    let (tags, images) = (usize::from(TAGS), usize::from(IMAGES));
-    match name {
-        Name::Tag(n) => usize::from(n),
-        Name::Digest(n) => tags + usize::from(n),
-        Name::Id(n) => tags + images + usize::from(n),
-        Name::Foreign => NAMES - 1,
-    }
-}
-
-fn bit(image: u8) -> u8 {
-    1 << image
-}
-
-fn images_of(set: u8) -> impl Iterator<Item = u8> {
-    (0..IMAGES).filter(move |image| set & bit(*image) != 0)
-}
-
 /// Searches for an order that explains `ops`; `pulled` are the tags (of the images of the same number) from before.
 ///
 /// # Errors
@@ -119,12 +82,6 @@ pub(crate) fn explain(ops: &[Op], pulled: &[u8]) -> Result<(), Vec<usize>> {
     }
     let mut search = Search { ops, seen: BTreeSet::new(), best: (0, Vec::new()) };
     if search.from(model) { Ok(()) } else { Err(search.best.1) }
-}
-
-fn set(map: &mut [u8; NAMES], name: Name, value: u8) {
-    if let Some(slot) = map.get_mut(index(name)) {
-        *slot = value;
-    }
 }
 
 struct Search<'o> {
@@ -286,113 +243,6 @@ fn finish(mut model: Model, number: usize, op: &Op) -> Vec<Model> {
 
 fn when(fits: bool, model: Model) -> Vec<Model> {
     if fits { vec![model] } else { Vec::new() }
-}
-
-impl Model {
-    fn visible(&self, name: Name) -> u8 {
-        self.now[index(name)] | self.before[index(name)]
-    }
-
-    /// Where `name` leads. An id leads to its image for as long as that has any name; without, it is a name like others.
-    fn leads_to(&self, name: Name) -> u8 {
-        let Name::Id(image) = name else { return self.visible(name) };
-        let may_have = Name::all().any(|name| self.visible(name) & bit(image) != 0);
-        let may_lack = Name::all().all(|name| self.visible(name) & !bit(image) != 0);
-        let by_record = if may_lack { self.visible(name) } else { 0 };
-        by_record | if may_have { bit(image) } else { 0 }
-    }
-
-    fn is_soft(&self, name: Name) -> bool {
-        self.soft & (1 << index(name)) != 0
-    }
-
-    fn is_idle(&self, image: u8) -> bool {
-        self.busy[usize::from(image)] == 0
-    }
-
-    fn occupy(&mut self, image: u8, number: usize) {
-        self.busy[usize::from(image)] =
-            u8::try_from(number + 1).expect("a history has at most 48 operations");
-    }
-
-    /// Whether a commit or removal that is under way may have changed the record of `name` already, or not yet.
-    fn is_busy(&self, name: Name) -> bool {
-        (0..IMAGES).any(|image| !self.is_idle(image) && self.visible(name) & bit(image) != 0)
-    }
-
-    fn may_read(&self, name: Name, seen: Option<u8>) -> bool {
-        let visible = self.leads_to(name);
-        match seen {
-            Some(image) => visible & self.whole & bit(image) != 0,
-            None => visible & (ABSENT | self.broken) != 0 || self.is_soft(name),
-        }
-    }
-
-    fn may_list(&self, image: u8, seen: bool) -> bool {
-        let visible = |name: Name| self.visible(name);
-        if seen {
-            self.whole & bit(image) != 0 && Name::all().any(|name| visible(name) & bit(image) != 0)
-        } else {
-            self.broken & bit(image) != 0
-                || Name::all().all(|name| visible(name) & !bit(image) != 0 || self.is_soft(name))
-        }
-    }
-
-    fn pulled(mut self, tag: u8, image: u8, perhaps_broken: bool) -> Model {
-        for name in [Name::Id(image), Name::Digest(image), Name::Tag(tag)] {
-            let at = index(name);
-            self.before[at] |= self.now[at];
-            self.now[at] = bit(image);
-            self.fresh &= !(1 << at);
-            self.soft &= !(1 << at);
-        }
-        self.whole |= bit(image);
-        if !perhaps_broken {
-            self.broken &= !bit(image);
-        }
-        self
-    }
-
-    fn perhaps_pulled(mut self, tag: u8, image: u8) -> Model {
-        for name in [Name::Id(image), Name::Digest(image), Name::Tag(tag)] {
-            self.now[index(name)] |= bit(image);
-        }
-        self.whole |= bit(image);
-        self
-    }
-
-    fn removed(mut self, image: u8) -> Model {
-        for at in 0..NAMES {
-            if self.now[at] & bit(image) == 0 {
-                continue;
-            }
-            // Where another client's change is not known yet, the record may stay.
-            let stays =
-                if self.fresh & (1 << at) != 0 || self.soft & (1 << at) != 0 { bit(image) } else { 0 };
-            self.now[at] = self.now[at] & !bit(image) | ABSENT | stays;
-            self.before[at] |= bit(image);
-        }
-        self
-    }
-
-    fn perhaps_removed(mut self, image: u8) -> Model {
-        for at in 0..NAMES {
-            if self.now[at] & bit(image) != 0 {
-                self.now[at] |= ABSENT;
-            }
-        }
-        self
-    }
-
-    /// Another client made the record have one of `values`.
-    fn changed(mut self, name: Name, values: u8) -> Model {
-        let at = index(name);
-        self.before[at] |= self.now[at];
-        self.now[at] = values;
-        self.fresh |= 1 << at;
-        self.soft &= !(1 << at);
-        self
-    }
 }
 
 #[cfg(test)]

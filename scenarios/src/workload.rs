@@ -279,11 +279,14 @@ impl Workload {
         let cuts = (0..u8::from(disturbed && random.chance(25)))
             .map(|_| Cut { after: random.below(80), effective: random.chance(50) })
             .collect();
-        let pulled = (0..TAGS).filter(|_| random.chance(30)).collect();
+        // Where all do something to the same image, one is more often just there when another comes.
+        let scope = if random.chance(40) { Scope { tags: 1, images: 1 } } else { Scope::default() };
+        let pulled =
+            (0..scope.tags).filter(|_| random.chance(if scope.tags == 1 { 60 } else { 30 })).collect();
         let clients = (0..2 + random.below(3))
             .map(|_| {
                 let steps = 1 + random.below(3);
-                (0..steps).map(|_| step(&mut random, access, disturbed)).collect()
+                (0..steps).map(|_| step(&mut random, scope, access, disturbed)).collect()
             })
             .collect();
         Workload { access, redirect: random.chance(15), faults, cuts, pulled, clients }
@@ -295,13 +298,26 @@ impl Workload {
     }
 }
 
-fn step(random: &mut Generator, access: Access, disturbed: bool) -> Step {
-    let wait = if random.chance(60) { 0 } else { random.below(24) };
-    Step { wait, operation: operation(random, access, disturbed) }
+/// Of what a workload speaks: the first of all tags and images.
+#[derive(Clone, Copy)]
+struct Scope {
+    tags: u8,
+    images: u8,
 }
 
-fn operation(random: &mut Generator, access: Access, disturbed: bool) -> Operation {
-    let (tag, number) = (random.below(TAGS), random.below(IMAGES));
+impl Default for Scope {
+    fn default() -> Scope {
+        Scope { tags: TAGS, images: IMAGES }
+    }
+}
+
+fn step(random: &mut Generator, scope: Scope, access: Access, disturbed: bool) -> Step {
+    let wait = if random.chance(60) { 0 } else { random.below(24) };
+    Step { wait, operation: operation(random, scope, access, disturbed) }
+}
+
+fn operation(random: &mut Generator, scope: Scope, access: Access, disturbed: bool) -> Operation {
+    let (tag, number) = (random.below(scope.tags), random.below(scope.images));
     match random.below(if disturbed { 22 } else { 15 }) {
         0..=4 => {
             let who = match access {
@@ -313,11 +329,12 @@ fn operation(random: &mut Generator, access: Access, disturbed: bool) -> Operati
             };
             Operation::Pull { tag, who, patience: random.chance(20).then(|| random.below(30)) }
         }
-        5..=7 => Operation::Remove(name(random)),
-        8 | 9 => Operation::Status(name(random)),
+        5..=7 => Operation::Remove(name(random, scope)),
+        8 | 9 => Operation::Status(name(random, scope)),
         10 => Operation::List,
-        11 => Operation::Push { tag, image: number },
-        12 => Operation::Delete { name: name(random), sync: random.chance(50) },
+        // To another image even where all else is about one: a tag that moves is what makes an update.
+        11 => Operation::Push { tag, image: random.below(IMAGES) },
+        12 => Operation::Delete { name: name(random, scope), sync: random.chance(50) },
         13 => Operation::Collect,
         14 => {
             // An id or a digest that another client points elsewhere would be a lie that no client tells.
@@ -333,11 +350,11 @@ fn operation(random: &mut Generator, access: Access, disturbed: bool) -> Operati
 }
 
 /// Mostly tags, as a kubelet's requests.
-fn name(random: &mut Generator) -> Name {
+fn name(random: &mut Generator, scope: Scope) -> Name {
     match random.below(10) {
-        0..=5 => Name::Tag(random.below(TAGS)),
-        6 => Name::Digest(random.below(IMAGES)),
-        7 | 8 => Name::Id(random.below(IMAGES)),
+        0..=5 => Name::Tag(random.below(scope.tags)),
+        6 => Name::Digest(random.below(scope.images)),
+        7 | 8 => Name::Id(random.below(scope.images)),
         _ => Name::Foreign,
     }
 }
