@@ -81,6 +81,16 @@ impl World {
         Ok(())
     }
 
+    /// Checks, for a run in which nobody else changed a record and no call was cut off: an image has its id record, which
+    /// a pull writes first and a removal deletes last. The status of an id does not tell, for any name leads to the image.
+    pub(crate) fn check_ids(&self) -> Result<(), Violation> {
+        let index = self.daemon().store().index();
+        match index.images().find(|image| index.target(image.id().as_str()).is_none()) {
+            Some(image) => violated(format!("{} has {:?} and no record of its id", image.id(), image.names)),
+            None => Ok(()),
+        }
+    }
+
     /// Ids of the images that the daemon lists, with their names.
     async fn listed(&self) -> Result<BTreeMap<String, Vec<String>>, Violation> {
         match self.daemon().store().list().await {

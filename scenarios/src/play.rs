@@ -69,6 +69,12 @@ async fn scenario(workload: &Workload, world: &mut World) -> (Result<(), Violati
             world.containerd().collect();
         }
         world.check_at_rest().await?;
+        let is_of_others =
+            |event: &Event| matches!(event.operation, Operation::Delete { .. } | Operation::Retag { .. });
+        let is_by_others = events.iter().any(is_of_others);
+        if !is_by_others && !is_restarted && workload.cuts.is_empty() {
+            world.check_ids()?;
+        }
         let last = last_state(world).await?;
         judge::judge(workload, &events, &requests, &last)
     };

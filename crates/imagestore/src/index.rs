@@ -170,6 +170,16 @@ pub(crate) mod tests {
         Entry { target, pinned, details: Some(Arc::new(details)) }
     }
 
+    #[test]
+    fn the_names_of_a_target_are_those_of_its_records() {
+        let index = Index::default()
+            .with("b", Some(entry(1, 1, false)))
+            .with("a", Some(entry(1, 1, false)))
+            .with("c", Some(entry(2, 2, false)));
+        assert_eq!(index.names_of(&Digest::from_sha256([1; 32])), ["a", "b"]);
+        assert_eq!(index.names_of(&Digest::from_sha256([3; 32])), [""; 0]);
+    }
+
     /// The same index, put together from nothing.
     fn rebuilt(index: &Index) -> Index {
         index.entries.iter().fold(Index::default(), |sum, (name, entry)| sum.with(name, Some(entry.clone())))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use scenarios::{image, on_host};
+use sim::registry::{Fault, Match, Rule};
 
 use crate::expect::{fully_there, is_shown, pull_works, there_or_gone};
 use crate::explore::{ensure, every_point, told};
@@ -101,5 +102,28 @@ fn changes_whose_events_are_lost_are_seen_when_the_stream_is_there_again() {
         )?;
         fully_there(world, &app, "app", "1").await?;
         Ok(came)
+    });
+}
+
+/// The stream breaks while the registry lets the pull wait for a layer, and the store is built anew meanwhile: the lease
+/// that it finds is no leftover.
+#[test]
+fn a_recovery_during_a_pull_of_this_process_leaves_it_alone() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let blobs = Match::path("/blobs/").method(http::Method::GET);
+        let wait = Rule::new(blobs, Fault::Delay(Duration::from_secs(5)));
+        world.registry().inject(wait.skip(u32::try_from(at.step()).unwrap()).times(1));
+        let name = on_host("app:1");
+        let lose = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.containerd().break_subscriptions("daemon1")
+        };
+        let (pulled, broken) = futures::join!(world.daemon().pull(&name), lose);
+        told(pulled)?;
+        ensure(broken == 1, "there was no stream to break")?;
+        fully_there(world, &app, "app", "1").await?;
+        Ok(at.step() < app.layer_blobs().len())
     });
 }

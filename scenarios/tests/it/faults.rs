@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use scenarios::{World, image, on_host};
 use sim::containerd::Fault;
 
-use crate::expect::{fully_there, pull_works, there_or_gone};
-use crate::explore::{At, Told, every_point, told};
+use crate::expect::{fully_there, pull_works, records, there_or_gone};
+use crate::explore::{At, Told, ensure, every_point, told};
 
 /// The pull may succeed or fail. Where it succeeded the image is there; where it failed it is there or gone, and the
 /// next pull works.
@@ -40,6 +40,33 @@ fn a_pull_during_which_the_reply_of_any_call_is_lost_leaves_no_half_image() {
 #[test]
 fn a_pull_during_which_the_connection_breaks_after_any_call_leaves_no_half_image() {
     every_point(async |world, at| pull_with(world, at, Fault::DisconnectAfter).await);
+}
+
+/// The record of the tag is not the pull's own: a pull that does not know whether it moved it must not take it back.
+#[test]
+fn a_pull_that_moves_a_tag_and_loses_the_reply_of_any_call_keeps_the_tag() {
+    every_point(async |world, at| {
+        let (old, new) = (image(1), image(2));
+        world.registry().push("app", Some("1"), &old);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        world.registry().push("app", Some("1"), &new);
+        let (step, seen) = (at.step(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&seen);
+        world.containerd().inject_by(move |call| {
+            let is_it = call.client == "daemon1" && count.fetch_add(1, Ordering::Relaxed) == step;
+            is_it.then_some(Fault::LoseReply)
+        });
+        world.gate().close();
+        // It may succeed or fail.
+        let _ = world.daemon().pull(&on_host("app:1")).await;
+        world.settle().await;
+        world.containerd().heal();
+        told(world.check_at_rest().await)?;
+        let has_tag = |image| records(world, image).contains(&on_host("app:1"));
+        ensure(has_tag(&old) || has_tag(&new), "the tag is gone")?;
+        pull_works(world, &new, "app", "1").await?;
+        Ok(seen.load(Ordering::Relaxed) > step)
+    });
 }
 
 /// Nothing but the subscription breaks, and while there is none another client makes a tag and deletes one.
