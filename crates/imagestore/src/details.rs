@@ -106,3 +106,13 @@ pub(crate) fn is_of_the_record(error: &StoreError) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_everything_makes_no_record_unreadable() {
+        assert!(!is_of_the_record(&StoreError::NotReady("containerd is away".to_owned())));
+    }
+}

@@ -1,9 +1,12 @@
-//! The store's writing of records against the in-process containerd, with another client beside it.
+//! The store against the in-process containerd: the writing of records with another client beside it, and what documents
+//! say of an image.
 
 #![expect(
     clippy::unwrap_used,
     reason = "clippy's own exception covers functions marked #[test], not their helpers"
 )]
+
+mod details;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
