@@ -57,7 +57,7 @@ async fn an_image_under_an_index_has_the_documents_and_sizes_of_both() {
     let index = index_of(&content, &manifest).await;
     let details = read(&content, &index).await.expect("an image");
     let documents: Vec<String> = details.documents.iter().map(ToString::to_string).collect();
-    assert_eq!(documents, [&index.digest.to_string(), image.manifest().digest(), image.config().digest()]);
+    assert_eq!(documents, [index.digest.as_ref(), image.manifest().digest(), image.config().digest()]);
     let layers: u64 = image.layer_blobs().iter().map(Blob::size).sum();
     assert_eq!(details.size_bytes, index.size + manifest.size + image.config().size() + layers);
 }
