@@ -19,20 +19,12 @@ const SCHEDULES: u64 = 24;
 pub fn run_seed(seed: u64, strategy: Strategy) -> Played {
     let mut random = Generator::new(seed);
     let workload = Workload::generate(random.fork());
-    play(&workload, Boxed(strategy.choices(random.fork())))
+    play(&workload, strategy.choices(random.fork()))
 }
 
 /// The workload that `seed` determines.
 pub fn workload_of(seed: u64) -> Workload {
     Workload::generate(Generator::new(seed).fork())
-}
-
-struct Boxed(Box<dyn sim::schedule::Choose>);
-
-impl sim::schedule::Choose for Boxed {
-    fn choose(&mut self, waiting: &[String]) -> usize {
-        self.0.choose(waiting)
-    }
 }
 
 /// A failing run: what was done, and which message went at each turn.

@@ -106,7 +106,7 @@ fn changes_whose_events_are_lost_are_seen_when_the_stream_is_there_again() {
 }
 
 /// The stream breaks while the registry lets the pull wait for a layer, and the store is built anew meanwhile: the lease
-/// that it finds is no leftover.
+/// that it finds is no leftover. The seconds are the paused clock's.
 #[test]
 fn a_recovery_during_a_pull_of_this_process_leaves_it_alone() {
     every_point(async |world, at| {

@@ -93,7 +93,7 @@ pub(crate) fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Tol
         ];
         for (way, choose) in ways {
             let scenario = async |world: &mut World| scenario(world).await;
-            let ((), log) = one(format_args!("{way}, seed {seed}"), Chosen(choose), scenario);
+            let ((), log) = one(format_args!("{way}, seed {seed}"), choose, scenario);
             if replayed.is_some() {
                 #[expect(clippy::print_stdout, reason = "a replay is for reading")]
                 {
@@ -107,14 +107,6 @@ pub(crate) fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Tol
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: not a number")))
-}
-
-struct Chosen(Box<dyn Choose>);
-
-impl Choose for Chosen {
-    fn choose(&mut self, waiting: &[String]) -> usize {
-        self.0.choose(waiting)
-    }
 }
 
 /// Runs once, with the messages that contain one of `late` behind all others: those of the last behind those of the first.

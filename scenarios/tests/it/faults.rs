@@ -9,17 +9,23 @@ use sim::containerd::Fault;
 use crate::expect::{fully_there, pull_works, records, there_or_gone};
 use crate::explore::{At, Told, ensure, every_point, told};
 
-/// The pull may succeed or fail. Where it succeeded the image is there; where it failed it is there or gone, and the
-/// next pull works.
-async fn pull_with(world: &World, at: &At, fault: Fault) -> Told<bool> {
-    let app = image(1);
-    world.registry().push("app", Some("1"), &app);
-    let (step, seen) = (at.step(), Arc::new(AtomicUsize::new(0)));
+/// Makes the daemon's call number `step` from now go wrong; answers the count of its calls, which grows.
+fn fault_at(world: &World, step: usize, fault: Fault) -> Arc<AtomicUsize> {
+    let seen = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&seen);
     world.containerd().inject_by(move |call| {
         let is_it = call.client == "daemon1" && count.fetch_add(1, Ordering::Relaxed) == step;
         is_it.then(|| fault.clone())
     });
+    seen
+}
+
+/// The pull may succeed or fail. Where it succeeded the image is there; where it failed it is there or gone, and the
+/// next pull works.
+async fn pull_with(world: &World, at: &At, fault: Fault) -> Told<bool> {
+    let app = image(1);
+    world.registry().push("app", Some("1"), &app);
+    let seen = fault_at(world, at.step(), fault);
     world.gate().close();
     let pulled = world.daemon().pull(&on_host("app:1")).await;
     world.settle().await;
@@ -29,7 +35,7 @@ async fn pull_with(world: &World, at: &At, fault: Fault) -> Told<bool> {
         Err(_) => drop(there_or_gone(world, &app, "app", "1").await?),
     }
     pull_works(world, &app, "app", "1").await?;
-    Ok(seen.load(Ordering::Relaxed) > step)
+    Ok(seen.load(Ordering::Relaxed) > at.step())
 }
 
 #[test]
@@ -50,12 +56,7 @@ fn a_pull_that_moves_a_tag_and_loses_the_reply_of_any_call_keeps_the_tag() {
         world.registry().push("app", Some("1"), &old);
         told(world.daemon().pull(&on_host("app:1")).await)?;
         world.registry().push("app", Some("1"), &new);
-        let (step, seen) = (at.step(), Arc::new(AtomicUsize::new(0)));
-        let count = Arc::clone(&seen);
-        world.containerd().inject_by(move |call| {
-            let is_it = call.client == "daemon1" && count.fetch_add(1, Ordering::Relaxed) == step;
-            is_it.then_some(Fault::LoseReply)
-        });
+        let seen = fault_at(world, at.step(), Fault::LoseReply);
         world.gate().close();
         // It may succeed or fail.
         let _ = world.daemon().pull(&on_host("app:1")).await;
@@ -65,7 +66,7 @@ fn a_pull_that_moves_a_tag_and_loses_the_reply_of_any_call_keeps_the_tag() {
         let has_tag = |image| records(world, image).contains(&on_host("app:1"));
         ensure(has_tag(&old) || has_tag(&new), "the tag is gone")?;
         pull_works(world, &new, "app", "1").await?;
-        Ok(seen.load(Ordering::Relaxed) > step)
+        Ok(seen.load(Ordering::Relaxed) > at.step())
     });
 }
 

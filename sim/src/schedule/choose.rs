@@ -11,6 +11,12 @@ pub trait Choose: Send {
     fn choose(&mut self, waiting: &[String]) -> usize;
 }
 
+impl<C: Choose + ?Sized> Choose for Box<C> {
+    fn choose(&mut self, waiting: &[String]) -> usize {
+        (**self).choose(waiting)
+    }
+}
+
 /// Each message is as likely as any other.
 #[derive(Debug)]
 pub struct Random(Xoshiro256PlusPlus);

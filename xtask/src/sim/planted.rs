@@ -62,7 +62,7 @@ pub(super) fn run(filter: &str, seeds_max: u64) -> anyhow::Result<()> {
 }
 
 /// The patches, in the order of their names.
-pub(crate) fn patches(filter: &str) -> anyhow::Result<Vec<PathBuf>> {
+fn patches(filter: &str) -> anyhow::Result<Vec<PathBuf>> {
     let folder = root().join("scenarios").join("planted");
     let mut found = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
