@@ -171,7 +171,8 @@ fn is_explained(workload: &Workload, events: &[Event], last: &LastState) -> Resu
     let mut ops = Vec::new();
     let mut about = Vec::new();
     for event in events {
-        for op in acts(events, event) {
+        let rewritten = is_rewritten(workload, events).then(|| rewrite(event)).flatten();
+        for op in acts(events, event).into_iter().chain(rewritten) {
             ops.push(op);
             about.push(told(event));
         }
@@ -197,6 +198,21 @@ fn is_explained(workload: &Workload, events: &[Event], last: &LastState) -> Resu
             unexplained.iter().filter_map(|number| about.get(*number)).map(String::as_str).collect();
         Violation(format!("no order explains what was answered; without a place: {}", told.join("; ")))
     })
+}
+
+/// Whether the lease of a pull that succeeded may have outlived the daemon's memory of it: the connection was cut when it
+/// was to be deleted, and the next daemon takes it for one of a pull that was cut off.
+fn is_rewritten(workload: &Workload, events: &[Event]) -> bool {
+    !workload.cuts.is_empty() && events.iter().any(|event| event.operation == Operation::Kill)
+}
+
+/// What recovery may make of such a lease: the records of its pull once more.
+fn rewrite(event: &Event) -> Option<Op> {
+    let (Operation::Pull { tag, .. }, Answer::Pulled(Some(image))) = (&event.operation, &event.answer) else {
+        return None;
+    };
+    let act = Act::Pull { tag: *tag % TAGS, images: 1 << image, certain: false };
+    Some(Op { act, began: event.began, ended: u32::MAX - 16 })
 }
 
 /// What an event means to the model.

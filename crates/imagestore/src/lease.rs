@@ -1,7 +1,7 @@
 //! The lease that holds everything of a pull until its records do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use containerd::{CallError, Client, ErrorKind, LeaseId};
@@ -16,17 +16,30 @@ pub(crate) const LEASE_REFERENCE: &str = "cri-imaged.io/reference";
 /// would lose its layers, so this is far above every deadline.
 const LEASE_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// Leases of pulls that run in this process, which recovery must not touch.
+/// What this process knows of its leases, for recovery.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LiveLeases {
-    live: Arc<Mutex<(BTreeSet<String>, u64)>>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Leases of pulls that run, which recovery must not touch.
+    live: BTreeSet<String>,
+    /// Leases of pulls that ended with their records, and that containerd could not be told to delete.
+    finished: BTreeSet<String>,
+    numbers: u64,
 }
 
 impl LiveLeases {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn next_number(&self) -> u64 {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.1 += 1;
-        live.1
+        let mut known = self.known();
+        known.numbers += 1;
+        known.numbers
     }
 
     /// A name for a lease that exists only to be deleted.
@@ -35,15 +48,29 @@ impl LiveLeases {
     }
 
     fn insert(&self, id: String) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).0.insert(id);
+        self.known().live.insert(id);
     }
 
     fn remove(&self, id: &str) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).0.remove(id);
+        self.known().live.remove(id);
     }
 
     pub(crate) fn contains(&self, id: &str) -> bool {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).0.contains(id)
+        self.known().live.contains(id)
+    }
+
+    fn finish(&self, id: &str) {
+        self.known().finished.insert(id.to_owned());
+    }
+
+    /// Whether the lease is only to be deleted: its pull has written its records.
+    pub(crate) fn is_finished(&self, id: &str) -> bool {
+        self.known().finished.contains(id)
+    }
+
+    /// The lease is gone.
+    pub(crate) fn forget(&self, id: &str) {
+        self.known().finished.remove(id);
     }
 }
 
@@ -150,7 +177,8 @@ impl PullLease {
 
     /// Gives the lease back after the records were written: nothing needs to be collected. Waits until it is gone, for
     /// a pull that its caller knows of must not be taken for one that was cut off: the recovery of the next process
-    /// would write again what another client deleted since (found by the simulator, 2026-11-24).
+    /// would write again what another client deleted since (found by the simulator, 2026-11-24). Where containerd cannot
+    /// be told, this process remembers it for its own recovery (found by the simulator, 2026-11-26).
     pub(crate) async fn release(mut self) {
         self.committed = true;
         self.discard().await;
@@ -177,16 +205,19 @@ impl PullLease {
     fn delete_on_own_task(&mut self) -> Option<tokio::task::JoinHandle<()>> {
         // Taken once: a second call, from the drop after `discard`, finds none.
         let live = self.live.take()?;
-        let (id, leases, sync) = (self.id.clone(), self.bare.leases(), !self.committed);
+        let (id, leases, committed) = (self.id.clone(), self.bare.leases(), self.committed);
         // Outside a runtime (the process is going down) the lease stays for the recovery of the next start.
         let runtime = tokio::runtime::Handle::try_current().ok()?;
         Some(runtime.spawn(async move {
-            match leases.delete(&id, sync).await {
+            match leases.delete(&id, !committed).await {
                 Ok(()) => {}
                 Err(error) if error.is_not_found() => {
                     tracing::warn!(lease = id.as_str(), "someone else deleted the lease of a pull");
                 }
                 Err(error) => {
+                    if committed {
+                        live.leases.finish(id.as_str());
+                    }
                     tracing::warn!(lease = id.as_str(), %error, "lease not deleted; recovery will");
                 }
             }

@@ -26,15 +26,17 @@ impl ImageStore {
             if shared.live_leases.contains(lease.id.as_str()) {
                 continue;
             }
-            if let Ok(reference) = Reference::parse(reference) {
+            let is_finished = shared.live_leases.is_finished(lease.id.as_str());
+            if !is_finished && let Ok(reference) = Reference::parse(reference) {
                 self.complete_records(&lease, &reference, records).await?;
             }
-            tracing::info!(lease = lease.id.as_str(), image = %reference, "ending a pull that was cut off");
+            tracing::info!(lease = lease.id.as_str(), image = %reference, "deleting the lease of an ended pull");
             match leases.delete(&lease.id, false).await {
                 Ok(()) => ended += 1,
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error.into()),
             }
+            shared.live_leases.forget(lease.id.as_str());
         }
         if ended > 0 {
             self.collect().await?;

@@ -48,6 +48,28 @@ fn a_pull_during_which_the_connection_breaks_after_any_call_leaves_no_half_image
     every_point(async |world, at| pull_with(world, at, Fault::DisconnectAfter).await);
 }
 
+/// Where the call is the one that deletes the lease, the pull has succeeded and its lease stays until recovery comes.
+#[test]
+fn a_tag_that_another_client_deletes_after_a_pull_that_lost_its_connection_stays_deleted() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let seen = fault_at(world, at.step(), Fault::Disconnect);
+        world.gate().close();
+        let pulled = world.daemon().pull(&on_host("app:1")).await;
+        if pulled.is_ok() {
+            told(world.ctr_images().delete(&on_host("app:1"), None, false).await)?;
+        }
+        world.settle().await;
+        world.containerd().heal();
+        told(world.check_at_rest().await)?;
+        let is_back = pulled.is_ok() && records(world, &app).contains(&on_host("app:1"));
+        ensure(!is_back, "the tag is back")?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(seen.load(Ordering::Relaxed) > at.step())
+    });
+}
+
 /// The record of the tag is not the pull's own: a pull that does not know whether it moved it must not take it back.
 #[test]
 fn a_pull_that_moves_a_tag_and_loses_the_reply_of_any_call_keeps_the_tag() {
