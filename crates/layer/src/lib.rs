@@ -17,6 +17,10 @@
 //!
 //! No network, no containerd.
 
+mod decompress;
+mod hasher;
 mod verify;
 
+pub use decompress::{Compression, DecompressError, Decompressor, Progress};
+pub use hasher::Hasher;
 pub use verify::{Verifier, VerifyError};

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use refparse::{Algorithm, Digest};
-use sha2::Digest as _;
+use refparse::Digest;
+
+use crate::Hasher;
 
 /// Checks bytes that stream by against the digest and size of their descriptor.
 pub struct Verifier {
@@ -37,21 +38,10 @@ pub enum VerifyError {
     },
 }
 
-enum Hasher {
-    Sha256(sha2::Sha256),
-    Sha384(sha2::Sha384),
-    Sha512(sha2::Sha512),
-}
-
 impl Verifier {
     /// For the blob of `size` bytes whose digest is `expected`.
     pub fn new(expected: Digest, size: u64) -> Verifier {
-        let hasher = match expected.algorithm() {
-            Algorithm::Sha384 => Hasher::Sha384(sha2::Sha384::new()),
-            Algorithm::Sha512 => Hasher::Sha512(sha2::Sha512::new()),
-            // `Algorithm` grows only together with this match; the comparison in `finish` would fail, not pass.
-            _ => Hasher::Sha256(sha2::Sha256::new()),
-        };
+        let hasher = Hasher::of(&expected);
         Verifier { expected, size, seen: 0, hasher }
     }
 
@@ -64,11 +54,7 @@ impl Verifier {
         if self.seen > self.size {
             return Err(self.wrong_size());
         }
-        match &mut self.hasher {
-            Hasher::Sha256(hasher) => hasher.update(bytes),
-            Hasher::Sha384(hasher) => hasher.update(bytes),
-            Hasher::Sha512(hasher) => hasher.update(bytes),
-        }
+        self.hasher.update(bytes);
         Ok(())
     }
 
@@ -80,16 +66,11 @@ impl Verifier {
         if self.seen != self.size {
             return Err(self.wrong_size());
         }
-        let hex = match self.hasher {
-            Hasher::Sha256(hasher) => hex(&hasher.finalize()),
-            Hasher::Sha384(hasher) => hex(&hasher.finalize()),
-            Hasher::Sha512(hasher) => hex(&hasher.finalize()),
-        };
-        if hex == self.expected.hex() {
+        let actual = self.hasher.finish();
+        if actual == self.expected.as_str() {
             return Ok(());
         }
-        let algorithm = self.expected.as_str().split(':').next().unwrap_or_default();
-        Err(VerifyError::Digest { actual: format!("{algorithm}:{hex}"), expected: self.expected.clone() })
+        Err(VerifyError::Digest { actual, expected: self.expected.clone() })
     }
 
     fn wrong_size(&self) -> VerifyError {
@@ -105,15 +86,6 @@ impl fmt::Debug for Verifier {
             .field("seen", &self.seen)
             .finish_non_exhaustive()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
