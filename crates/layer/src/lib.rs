@@ -19,8 +19,13 @@
 
 mod decompress;
 mod hasher;
+mod limits;
+pub mod tar;
+mod unpack;
 mod verify;
 
 pub use decompress::{Compression, DecompressError, Decompressor, Progress};
 pub use hasher::Hasher;
+pub use limits::Limits;
+pub use unpack::{Counts, Deferred, Form, UnpackError, Unpacker};
 pub use verify::{Verifier, VerifyError};
