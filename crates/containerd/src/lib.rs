@@ -44,7 +44,7 @@ mod pb {
 pub use client::{Client, Deadlines, NamespaceError};
 pub use connect::unix_channel;
 pub use containerd_client::types::Mount;
-pub use content::{Content, ContentInfo, IngestStatus};
+pub use content::{Content, ContentInfo, ContentStream, IngestStatus};
 pub use cri::{Cri, CriImage};
 pub use diff::Diff;
 pub use error::{CallError, ErrorKind};

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use containerd::{Client, NamespaceError, unix_channel};
 use imagestore::{ImageStore, Readiness, StoreConfig};
 use oci::PlatformMatcher;
-use puller::{Puller, PullerConfig};
+use puller::{Puller, PullerConfig, UnpackConfig};
 use registry::{ClientConfig, Dialer, Proxies};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -39,7 +39,11 @@ pub(crate) fn assemble(config: &Config, metrics: &Metrics) -> Result<Assembled, 
         },
     );
     let registry = registry::Client::new(registry_config(&config.registry), Dialer::tcp());
-    let puller = Puller::new(store.clone(), registry, PullerConfig { cri, now: wall_clock });
+    let puller = Puller::new(
+        store.clone(),
+        registry,
+        PullerConfig { cri, now: wall_clock, unpack: UnpackConfig::default() },
+    );
     let readiness = store.readiness();
     let follower = AbortOnDropHandle::new(tokio::spawn({
         let store = store.clone();

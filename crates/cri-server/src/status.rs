@@ -8,7 +8,7 @@ use std::error::Error;
 
 use containerd::ErrorKind;
 use imagestore::StoreError;
-use puller::PullError;
+use puller::{Origin, PullError};
 use refparse::Reference;
 use registry::Kind;
 use tonic::{Code, Status};
@@ -59,7 +59,11 @@ fn pull_code(error: &PullError) -> (Code, &'static str) {
         PullError::Resolve(source) => return registry_code(source.kind()),
         PullError::Fetch { source, .. } => return registry_code(source.kind()),
         PullError::Verify { .. } | PullError::DiffId { .. } => Code::DataLoss,
-        PullError::Document { .. } | PullError::TooDeep { .. } => Code::InvalidArgument,
+        PullError::Document { .. } | PullError::TooDeep { .. } | PullError::Decompress { .. } => {
+            Code::InvalidArgument
+        }
+        PullError::Unpack { source, .. } if source.is_no_space() => Code::ResourceExhausted,
+        PullError::Unpack { .. } if error.origin() == Origin::Image => Code::InvalidArgument,
         PullError::NoPlatform { .. } => Code::NotFound,
         PullError::LayerMediaType { .. } => Code::Unimplemented,
         PullError::Containerd(source) => containerd_code(source.kind()),

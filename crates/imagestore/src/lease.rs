@@ -1,6 +1,7 @@
 //! The lease that holds everything of a pull until its records do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -153,8 +154,8 @@ impl PullLease {
     }
 
     /// A name for an object of this pull that no other pull uses, now or after a restart.
-    pub fn unique(&self, number: usize) -> String {
-        format!("{}-{number}", self.id.as_str())
+    pub fn unique(&self, object: impl fmt::Display) -> String {
+        format!("{}-{object}", self.id.as_str())
     }
 
     /// Puts a snapshot that this pull found, and did not make, under the lease, and says whether it is there.

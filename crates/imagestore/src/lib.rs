@@ -37,6 +37,7 @@ pub use details::Details;
 pub use error::{LookupError, StoreError};
 pub use index::{Image, Index};
 pub use lease::PullLease;
+pub use locks::{KeyedGuard, KeyedLocks};
 pub use ready::Readiness;
 pub use store::{ImageStore, StoreConfig};
 pub use usage::Usage;

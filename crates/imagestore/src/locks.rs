@@ -9,13 +9,13 @@ type Held = Arc<AsyncMutex<()>>;
 
 /// A family of locks, one a key, made when first wanted and dropped when nobody wants it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KeyedLocks {
+pub struct KeyedLocks {
     held: Arc<Mutex<BTreeMap<String, Held>>>,
 }
 
 /// Holds its keys until it is dropped.
 #[derive(Debug)]
-pub(crate) struct KeyedGuard {
+pub struct KeyedGuard {
     guards: Vec<OwnedMutexGuard<()>>,
     locks: KeyedLocks,
 }
@@ -26,7 +26,7 @@ impl KeyedLocks {
     ///
     /// # Cancel safety
     /// Dropping the future gives back what it had taken.
-    pub(crate) async fn lock(&self, keys: &BTreeSet<String>) -> KeyedGuard {
+    pub async fn lock(&self, keys: &BTreeSet<String>) -> KeyedGuard {
         let mut taken = KeyedGuard { guards: Vec::with_capacity(keys.len()), locks: self.clone() };
         for key in keys {
             let lock = {
@@ -39,7 +39,7 @@ impl KeyedLocks {
     }
 
     /// [`KeyedLocks::lock`] of one key.
-    pub(crate) async fn lock_one(&self, key: &str) -> KeyedGuard {
+    pub async fn lock_one(&self, key: &str) -> KeyedGuard {
         self.lock(&BTreeSet::from([key.to_owned()])).await
     }
 }

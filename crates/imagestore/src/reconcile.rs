@@ -1,6 +1,7 @@
 //! Keeping the index true to containerd: build it, follow the events, and begin again when the stream breaks.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use containerd::ImageEvents;
@@ -47,7 +48,8 @@ impl ImageStore {
     async fn build(&self) -> Result<ImageEvents, StoreError> {
         let client = &self.shared.client;
         let events = client.events().images().await?;
-        client.introspection().snapshotter(&self.shared.config.snapshotter).await?;
+        let plugin = client.introspection().snapshotter(&self.shared.config.snapshotter).await?;
+        self.shared.plugin.store(Some(Arc::new(plugin)));
         let records = client.images().list().await?;
         self.recover(&records).await?;
         let mut names: BTreeSet<String> = client.images().list().await?.into_iter().map(|r| r.name).collect();

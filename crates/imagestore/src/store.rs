@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
-use containerd::{Client, ImageRecord};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use containerd::{Client, ImageRecord, SnapshotterPlugin};
 use oci::PlatformMatcher;
 use tokio::sync::watch;
 
@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) live_leases: LiveLeases,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) usage: UsageCache,
+    pub(crate) plugin: ArcSwapOption<SnapshotterPlugin>,
 }
 
 impl ImageStore {
@@ -68,6 +69,7 @@ impl ImageStore {
                 live_leases: LiveLeases::default(),
                 readiness,
                 usage: UsageCache::default(),
+                plugin: ArcSwapOption::empty(),
             }),
         }
     }
@@ -80,6 +82,11 @@ impl ImageStore {
     /// What the store was told at the start.
     pub fn config(&self) -> &StoreConfig {
         &self.shared.config
+    }
+
+    /// The snapshotter as containerd described it when the index was last built.
+    pub fn snapshotter(&self) -> Option<Arc<SnapshotterPlugin>> {
+        self.shared.plugin.load_full()
     }
 
     /// The index as it is now.

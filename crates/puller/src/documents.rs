@@ -10,6 +10,7 @@ use refparse::Reference;
 use registry::{Resolved, Session};
 
 use crate::gc_labels::{self, Labels};
+use crate::puller::Layers;
 use crate::{PullError, fetch};
 
 /// Indexes that are followed into each other. No registry nests deeper than two.
@@ -28,6 +29,7 @@ pub(crate) struct Way<'a> {
     pub(crate) platform: &'a PlatformMatcher,
     pub(crate) client: &'a Client,
     pub(crate) session: &'a Session,
+    pub(crate) layers: Layers,
 }
 
 impl Way<'_> {
@@ -67,7 +69,7 @@ impl Way<'_> {
         let bytes = self.bytes(what, descriptor, in_hand).await?;
         let document = Document::parse(&descriptor.media_type, &bytes)
             .map_err(|source| PullError::Document { what, digest: descriptor.digest.to_string(), source })?;
-        self.store(what, descriptor, bytes, gc_labels::children(&document)).await?;
+        self.store(what, descriptor, bytes, gc_labels::children(&document, self.layers)).await?;
         Ok(document)
     }
 

@@ -75,11 +75,37 @@ pub enum PullError {
         /// Digest of the bytes.
         actual: String,
     },
+    /// A layer that does not decompress.
+    #[error("decompress layer `{layer}`")]
+    Decompress {
+        /// Digest of the layer.
+        layer: String,
+        /// What is wrong with it.
+        #[source]
+        source: layer::DecompressError,
+    },
+    /// A layer that is not a usable archive, or that the file system does not take.
+    #[error("unpack layer `{layer}`")]
+    Unpack {
+        /// Digest of the layer.
+        layer: String,
+        /// What is wrong.
+        #[source]
+        source: layer::UnpackError,
+    },
+    /// A directory of containerd's snapshotter that cannot be used although its mounts say so.
+    #[error("use the directory of snapshot `{chain_id}`: {reason}")]
+    Directory {
+        /// Name that the snapshot was to have.
+        chain_id: String,
+        /// What the kernel says.
+        reason: String,
+    },
     /// A call to containerd failed.
     #[error(transparent)]
     Containerd(#[from] containerd::CallError),
-    /// The task that writes the records ended without an outcome: a defect of this program.
-    #[error("writing the image's records ended early: {0}")]
+    /// A task ended without an outcome: a defect of this program.
+    #[error("a part of the pull ended early: {0}")]
     Ended(String),
     /// Lease, records or index.
     #[error(transparent)]
@@ -133,9 +159,15 @@ impl PullError {
             | PullError::NoPlatform { .. }
             | PullError::TooDeep { .. }
             | PullError::LayerMediaType { .. }
-            | PullError::DiffId { .. } => Origin::Image,
+            | PullError::DiffId { .. }
+            | PullError::Decompress { .. } => Origin::Image,
+            PullError::Unpack { source, .. } => match source {
+                layer::UnpackError::Io { .. } => Origin::Containerd,
+                _ => Origin::Image,
+            },
             PullError::Containerd(_)
             | PullError::Store(_)
+            | PullError::Directory { .. }
             | PullError::Ended(_)
             | PullError::SnapshotContended { .. }
             | PullError::IngestStalled { .. }

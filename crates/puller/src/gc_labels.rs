@@ -9,22 +9,29 @@ use containerd::labels::{DISTRIBUTION_SOURCE, GC_REF_CONTENT, LABEL_BYTES_MAX};
 use oci::{Document, Manifest};
 use refparse::Reference;
 
+use crate::puller::Layers;
+
 pub(crate) type Labels = BTreeMap<String, String>;
 
 /// References from a document to its children. All children of an index get one, also those that are not fetched:
-/// one that another pull fetches later is then kept with it.
-pub(crate) fn children(document: &Document) -> Labels {
+/// one that another pull fetches later is then kept with it. A manifest whose layers are discarded has none to them, as
+/// with containerd's own `discard_unpacked_layers`.
+pub(crate) fn children(document: &Document, layers: Layers) -> Labels {
     match document {
         Document::Index(index) => {
             let numbered = index.manifests.iter().enumerate();
             numbered.map(|(n, child)| (format!("{GC_REF_CONTENT}.m.{n}"), child.digest.to_string())).collect()
         }
-        Document::Manifest(manifest) => of_manifest(manifest),
+        Document::Manifest(manifest) => of_manifest(manifest, layers),
     }
 }
 
-fn of_manifest(manifest: &Manifest) -> Labels {
-    let numbered = manifest.layers.iter().enumerate();
+fn of_manifest(manifest: &Manifest, layers: Layers) -> Labels {
+    let kept = match layers {
+        Layers::Keep => manifest.layers.as_slice(),
+        Layers::Discard => &[],
+    };
+    let numbered = kept.iter().enumerate();
     let mut labels: Labels =
         numbered.map(|(n, layer)| (format!("{GC_REF_CONTENT}.l.{n}"), layer.digest.to_string())).collect();
     labels.insert(format!("{GC_REF_CONTENT}.config"), manifest.config.digest.to_string());

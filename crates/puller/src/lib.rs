@@ -5,7 +5,7 @@
 //!   resolve   registry: which index or manifest the reference is right now, for these credentials
 //!   lease     containerd spares all that follows
 //!   fetch     documents and layers, verified as they stream, into the content store
-//!   unpack    each layer onto the snapshot of the one below, by containerd's differ
+//!   unpack    each layer as it streams into its snapshot's directory, or by containerd's differ
 //!   commit    image records: id, digest, tag
 //!   show      wait until containerd's own CRI plugin has the image
 //! ```
@@ -18,10 +18,11 @@ mod error;
 mod fetch;
 mod gc_labels;
 mod in_flight;
-mod layers;
 mod pull;
 mod puller;
+mod unpack;
 mod visible;
+mod workers;
 
 pub use error::{Origin, PullError};
-pub use puller::{Pulled, Puller, PullerConfig};
+pub use puller::{Layers, Method, Pulled, Puller, PullerConfig, UnpackConfig};

@@ -12,8 +12,8 @@ use registry::{Resolved, Session};
 use tokio::time::Instant;
 
 use crate::documents::Way;
-use crate::layers::Unpack;
 use crate::puller::Shared;
+use crate::unpack::{self, Unpack};
 use crate::{PullError, Pulled, visible};
 
 /// Pulls `reference`; see [`crate::Puller::pull`].
@@ -30,8 +30,8 @@ pub(crate) async fn pull(
     let resolved_after = begun.elapsed();
     // The lease comes before the first byte: containerd may collect between a blob's commit and the record naming it.
     let lease = shared.store.lease(&reference, (shared.config.now)()).await?;
-    let image_id = match unpack(&shared, &reference, &session, &resolved, &lease).await {
-        Ok(image_id) => image_id,
+    let (image_id, way) = match bring(&shared, &reference, &session, &resolved, &lease).await {
+        Ok(unpacked) => unpacked,
         Err(error) => {
             lease.discard().await;
             return Err(error);
@@ -41,29 +41,42 @@ pub(crate) async fn pull(
     finish(&shared, lease, &reference, &pulled).await?;
     tracing::info!(
         image = %reference, image_id = %pulled.image_id, target = %pulled.target.digest,
-        resolve_s = resolved_after.as_secs_f64(), pull_s = begun.elapsed().as_secs_f64(),
+        unpack = way.name(), resolve_s = resolved_after.as_secs_f64(), pull_s = begun.elapsed().as_secs_f64(),
         "pulled"
     );
     Ok(pulled)
 }
 
 /// Brings all that the image is made of into containerd, under the lease, and answers its id.
-async fn unpack(
+async fn bring(
     shared: &Shared,
     reference: &Reference,
     session: &Session,
     resolved: &Resolved,
     lease: &PullLease,
-) -> Result<ImageId, PullError> {
+) -> Result<(ImageId, unpack::Way), PullError> {
     let config = shared.store.config();
     let client = lease.client();
-    let way = Way { reference, platform: &config.platform, client, session };
+    let how = shared.config.unpack;
+    let way = Way { reference, platform: &config.platform, client, session, layers: how.layers };
     let documents = way.down(resolved).await?;
     let snapshotter = config.snapshotter.as_str();
-    let top = Unpack { reference, lease, session, snapshotter }.all(&documents).await?;
+    let unpack = Unpack {
+        reference,
+        lease,
+        session,
+        snapshotter,
+        root: shared.store.snapshotter().and_then(|plugin| plugin.root.clone()),
+        method: how.method,
+        layers: how.layers,
+        limits: how.limits,
+        turns: &shared.workers.pull(),
+        unpacking: &shared.unpacking,
+    };
+    let (top, way) = unpack.all(&documents).await?;
     let descriptor = &documents.manifest.config;
     hold_snapshot(client, snapshotter, descriptor, top.as_ref()).await?;
-    Ok(ImageId::new(descriptor.digest.clone()))
+    Ok((ImageId::new(descriptor.digest.clone()), way))
 }
 
 /// Writes the records and waits until containerd's plugin shows the image. The writing is on a task of its own: once

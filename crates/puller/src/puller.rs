@@ -1,15 +1,18 @@
 //! The puller: what all pulls share, and the way into one.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use auth::Credentials;
-use imagestore::ImageStore;
+use imagestore::{ImageStore, KeyedLocks};
+use layer::Limits;
 use oci::{Descriptor, ImageId};
 use refparse::Reference;
 
 use crate::PullError;
 use crate::in_flight::InFlight;
+use crate::workers::Workers;
 
 /// What a puller is given.
 #[derive(Clone, Debug)]
@@ -18,6 +21,57 @@ pub struct PullerConfig {
     pub cri: Option<containerd::Cri>,
     /// Wall clock, for the expiry of leases.
     pub now: fn() -> SystemTime,
+    /// How layers become snapshots.
+    pub unpack: UnpackConfig,
+}
+
+/// How layers become snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnpackConfig {
+    /// Who writes the files.
+    pub method: Method,
+    /// What becomes of the compressed layers.
+    pub layers: Layers,
+    /// Pieces of work (inflating, writing files) that run at the same time on this node.
+    pub workers: NonZeroUsize,
+    /// Niceness of the threads that do it, which is also that of their I/O: 0 is the process's own, 19 the least.
+    pub niceness: i32,
+    /// What a layer may be.
+    pub limits: Limits,
+}
+
+/// Who writes the files of a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// This process where the snapshotter's directories can be written into, containerd's differ elsewhere.
+    #[default]
+    Auto,
+    /// Always containerd's differ.
+    Differ,
+}
+
+/// What becomes of the compressed layers of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layers {
+    /// They are in containerd's content store, for its other clients: `ctr images export` and `push`, unpacking into
+    /// another snapshotter.
+    #[default]
+    Keep,
+    /// They are not written to disk where this process unpacks them; the labels are those that containerd leaves with
+    /// `discard_unpacked_layers`. What containerd's differ unpacks is written, and then left to the collector.
+    Discard,
+}
+
+impl Default for UnpackConfig {
+    fn default() -> UnpackConfig {
+        UnpackConfig {
+            method: Method::Auto,
+            layers: Layers::Keep,
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            niceness: 0,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// An image that was pulled.
@@ -40,14 +94,17 @@ pub(crate) struct Shared {
     pub(crate) store: ImageStore,
     pub(crate) registry: registry::Client,
     pub(crate) config: PullerConfig,
+    pub(crate) workers: Workers,
+    pub(crate) unpacking: KeyedLocks,
     in_flight: InFlight,
 }
 
 impl Puller {
     /// A puller that keeps images in `store`.
     pub fn new(store: ImageStore, registry: registry::Client, config: PullerConfig) -> Puller {
-        let in_flight = InFlight::default();
-        Puller { shared: Arc::new(Shared { store, registry, config, in_flight }) }
+        let workers = Workers::new(config.unpack.workers, config.unpack.niceness);
+        let (unpacking, in_flight) = (KeyedLocks::default(), InFlight::default());
+        Puller { shared: Arc::new(Shared { store, registry, config, workers, unpacking, in_flight }) }
     }
 
     /// Pulls `reference` with `credentials`, or joins the same pull that is in flight.

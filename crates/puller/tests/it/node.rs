@@ -8,7 +8,7 @@ use auth::{AuthConfig, Credentials};
 use containerd::Client;
 use imagestore::{ImageStore, Readiness, StoreConfig};
 use oci::PlatformMatcher;
-use puller::{PullError, Pulled, Puller, PullerConfig};
+use puller::{PullError, Pulled, Puller, PullerConfig, UnpackConfig};
 use refparse::Reference;
 use registry::{BoxedIo, ClientConfig, Dialer};
 use sim::containerd::{Containerd, Inventory, Options};
@@ -66,7 +66,11 @@ impl Node {
         }));
         let config = ClientConfig { config_path: Vec::new(), ..ClientConfig::default() };
         let registry_client = registry::Client::new(config, dialer);
-        let puller = Puller::new(store.clone(), registry_client, PullerConfig { cri: Some(cri), now });
+        let puller = Puller::new(
+            store.clone(),
+            registry_client,
+            PullerConfig { cri: Some(cri), now, unpack: UnpackConfig::default() },
+        );
         let follower = tokio::spawn({
             let store = store.clone();
             async move { store.run().await }

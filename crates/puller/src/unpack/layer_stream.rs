@@ -1,0 +1,347 @@
+//! One layer from the registry, or from the content store, into a directory: a stream all the way.
+//!
+//! ```text
+//! source ──► gather ──► verify, inflate ──► hash, untar ──► directory
+//!              └──────► ingest
+//! ```
+//! Each arrow is a bounded queue, so that a slow stage slows those before it; what computes or blocks takes its turns
+//! among the [`Workers`](crate::workers::Workers). In memory are at most [`BYTES_MAX`] of a layer, whatever its size.
+
+use std::os::fd::OwnedFd;
+
+use bytes::Bytes;
+use containerd::{ContentStream, Ingest};
+use layer::{
+    DecompressError, Decompressor, Deferred, Form, Hasher, Limits, Progress, UnpackError, Unpacker, Verifier,
+};
+use oci::{Descriptor, DiffId};
+use registry::Blob;
+use tokio::sync::mpsc;
+
+use crate::PullError;
+use crate::workers::Turns;
+
+/// Compressed bytes that are gathered for one piece of work.
+const INPUT_BYTES: usize = 256 << 10;
+
+/// Uncompressed bytes of one piece of work.
+const OUTPUT_BYTES: usize = 1 << 20;
+
+/// Buffers of uncompressed bytes: one being filled, one waiting, one being unpacked.
+const OUTPUTS: usize = 3;
+
+/// Chunks on their way to the content store, which gathers them itself.
+const INGEST_CHUNKS: usize = 4;
+
+/// Where a layer's bytes come from.
+pub(crate) enum Source {
+    Registry(Box<Blob>),
+    Content(Box<ContentStream>),
+}
+
+impl Source {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, PullError> {
+        match self {
+            Source::Registry(blob) => {
+                blob.chunk().await.map_err(|source| PullError::Fetch { what: "layer", source })
+            }
+            Source::Content(stream) => Ok(stream.chunk().await?),
+        }
+    }
+}
+
+/// What a layer should be, and what becomes of it.
+pub(crate) struct LayerStream<'a> {
+    pub(crate) turns: &'a Turns,
+    pub(crate) descriptor: &'a Descriptor,
+    pub(crate) diff_id: &'a DiffId,
+    pub(crate) form: Form,
+    pub(crate) limits: Limits,
+}
+
+impl LayerStream<'_> {
+    /// Unpacks the layer into the empty `directory`, and writes its compressed bytes into `ingest`, which is not committed
+    /// yet. Both digests are verified.
+    ///
+    /// # Errors
+    /// [`PullError`]; the directory then holds a part of the layer.
+    ///
+    /// # Cancel safety
+    /// A piece of work that has begun goes on to its end: wait for [`Turns::idle`] before removing the directory.
+    pub(crate) async fn run(
+        &self,
+        source: Source,
+        ingest: Option<Ingest>,
+        directory: OwnedFd,
+    ) -> Result<(Deferred, Option<Ingest>), PullError> {
+        let (inputs, inflating) = mpsc::channel(1);
+        let (outputs, untarring) = mpsc::channel(1);
+        let (emptied, empty) = mpsc::channel(OUTPUTS);
+        let (written, ingesting) = mpsc::channel(INGEST_CHUNKS);
+        let written = ingest.is_some().then_some(written);
+        let ((), ingest, (), deferred) = tokio::try_join!(
+            gather(source, inputs, written),
+            store(ingest, ingesting),
+            self.inflate(inflating, outputs, empty),
+            self.untar(directory, untarring, emptied),
+        )?;
+        Ok((deferred, ingest))
+    }
+
+    async fn inflate(
+        &self,
+        mut inputs: mpsc::Receiver<Vec<Bytes>>,
+        outputs: mpsc::Sender<Vec<u8>>,
+        mut empty: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), PullError> {
+        let mut inflate = Inflate::new(self.descriptor, self.limits);
+        let mut made = 0;
+        loop {
+            let next = inputs.recv().await;
+            let is_last = next.is_none();
+            inflate.take(next.unwrap_or_default());
+            loop {
+                if inflate.output.is_empty() {
+                    inflate.output = match empty.try_recv() {
+                        Ok(buffer) => buffer,
+                        Err(_) if made < OUTPUTS => {
+                            made += 1;
+                            vec![0; OUTPUT_BYTES]
+                        }
+                        Err(_) => empty.recv().await.unwrap_or_else(|| vec![0; OUTPUT_BYTES]),
+                    };
+                }
+                let step;
+                (inflate, step) = self
+                    .turns
+                    .run(inflate.cost(), move || {
+                        let step = inflate.step(is_last);
+                        (inflate, step)
+                    })
+                    .await?;
+                let more = step.map_err(|problem| problem.of(self.descriptor))?;
+                if more == Step::Full || is_last {
+                    // Fails where the untarring has failed, which is what the whole answers then.
+                    let _ = outputs.send(inflate.take_output()).await;
+                }
+                if more != Step::Full {
+                    break;
+                }
+            }
+            if is_last {
+                return inflate.finish().map_err(|problem| problem.of(self.descriptor));
+            }
+        }
+    }
+
+    async fn untar(
+        &self,
+        directory: OwnedFd,
+        mut outputs: mpsc::Receiver<Vec<u8>>,
+        emptied: mpsc::Sender<Vec<u8>>,
+    ) -> Result<Deferred, PullError> {
+        let mut unpacker = Unpacker::new(directory, self.form, self.limits);
+        let mut hasher = Hasher::of(self.diff_id.digest());
+        let mut malformed = None;
+        let failed = |source| PullError::Unpack { layer: self.descriptor.digest.to_string(), source };
+        while let Some(mut buffer) = outputs.recv().await {
+            let is_malformed = malformed.is_some();
+            let pushed;
+            (unpacker, hasher, buffer, pushed) = self
+                .turns
+                .run(buffer.len(), move || {
+                    hasher.update(&buffer);
+                    let pushed = if is_malformed { Ok(()) } else { unpacker.push(&buffer) };
+                    buffer.resize(OUTPUT_BYTES, 0);
+                    (unpacker, hasher, buffer, pushed)
+                })
+                .await?;
+            match pushed {
+                // The rest is only verified: bytes that broke on their way should be called that.
+                Err(error @ UnpackError::Tar(_)) => malformed = malformed.or(Some(error)),
+                other => other.map_err(failed)?,
+            }
+            // Full only where there are more buffers than were made; closed where the inflating has ended.
+            let _ = emptied.try_send(buffer);
+        }
+        malformed.map_or(Ok(()), Err).map_err(failed)?;
+        let actual = hasher.finish();
+        let (counts, deferred) = self.turns.run(0, move || unpacker.finish()).await?.map_err(failed)?;
+        if actual != self.diff_id.digest().as_str() {
+            return Err(PullError::DiffId {
+                layer: self.descriptor.digest.to_string(),
+                expected: self.diff_id.to_string(),
+                actual,
+            });
+        }
+        if counts.skipped_xattrs > 0 {
+            tracing::warn!(layer = %self.descriptor.digest, count = counts.skipped_xattrs,
+                "extended attributes of the layer were left out: not for archives, or not supported here");
+        }
+        Ok(deferred)
+    }
+}
+
+async fn gather(
+    mut source: Source,
+    inputs: mpsc::Sender<Vec<Bytes>>,
+    written: Option<mpsc::Sender<Bytes>>,
+) -> Result<(), PullError> {
+    let (mut gathered, mut length) = (Vec::new(), 0);
+    // A send fails where a later stage has failed, which is what the whole answers then.
+    while let Some(bytes) = source.chunk().await? {
+        if let Some(written) = &written {
+            let _ = written.send(bytes.clone()).await;
+        }
+        length += bytes.len();
+        gathered.push(bytes);
+        if length >= INPUT_BYTES {
+            let _ = inputs.send(std::mem::take(&mut gathered)).await;
+            length = 0;
+        }
+    }
+    let _ = inputs.send(gathered).await;
+    Ok(())
+}
+
+async fn store(
+    ingest: Option<Ingest>,
+    mut chunks: mpsc::Receiver<Bytes>,
+) -> Result<Option<Ingest>, PullError> {
+    let Some(mut ingest) = ingest else { return Ok(None) };
+    while let Some(bytes) = chunks.recv().await {
+        ingest.write(bytes).await?;
+    }
+    Ok(Some(ingest))
+}
+
+/// The state of a decompression between two pieces of work.
+struct Inflate {
+    verifier: Verifier,
+    decompressor: Decompressor,
+    /// Why no more is decompressed. The rest is verified all the same: bytes that broke on their way should be called that.
+    malformed: Option<DecompressError>,
+    limits: Limits,
+    input: Vec<Bytes>,
+    /// Whole length when it is being filled; then `filled` bytes count.
+    output: Vec<u8>,
+    filled: usize,
+    taken: u64,
+    made: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The output is full, and there may be more.
+    Full,
+    /// All input is taken.
+    Drained,
+}
+
+enum Problem {
+    Verify(layer::VerifyError),
+    Decompress(layer::DecompressError),
+    Ratio(u64),
+}
+
+impl Problem {
+    fn of(self, descriptor: &Descriptor) -> PullError {
+        let layer = descriptor.digest.to_string();
+        match self {
+            Problem::Verify(source) => PullError::Verify { what: "layer", source },
+            Problem::Decompress(source) => PullError::Decompress { layer, source },
+            Problem::Ratio(limit) => {
+                let what = "the count of uncompressed bytes for each compressed one";
+                PullError::Unpack { layer, source: layer::UnpackError::Limit { what, limit } }
+            }
+        }
+    }
+}
+
+impl Inflate {
+    fn new(descriptor: &Descriptor, limits: Limits) -> Inflate {
+        Inflate {
+            verifier: Verifier::new(descriptor.digest.clone(), descriptor.size),
+            decompressor: Decompressor::new(),
+            malformed: None,
+            limits,
+            input: Vec::new(),
+            output: Vec::new(),
+            filled: 0,
+            taken: 0,
+            made: 0,
+        }
+    }
+
+    /// Takes the next input; the last one must be drained.
+    fn take(&mut self, mut input: Vec<Bytes>) {
+        // The next one is at the end.
+        input.reverse();
+        self.input = input;
+    }
+
+    fn cost(&self) -> usize {
+        self.input.iter().map(Bytes::len).sum()
+    }
+
+    fn take_output(&mut self) -> Vec<u8> {
+        let mut output = std::mem::take(&mut self.output);
+        output.truncate(self.filled);
+        self.filled = 0;
+        output
+    }
+
+    fn step(&mut self, is_last: bool) -> Result<Step, Problem> {
+        while let Some(bytes) = self.input.last_mut() {
+            let Some(room) = self.output.get_mut(self.filled..).filter(|room| !room.is_empty()) else {
+                return Ok(Step::Full);
+            };
+            let step = match self.malformed {
+                None => self.decompressor.step(bytes, room),
+                Some(_) => Ok(Progress { consumed: bytes.len(), produced: 0 }),
+            };
+            let progress = match step {
+                Ok(progress) => progress,
+                Err(error) => {
+                    self.malformed = Some(error);
+                    continue;
+                }
+            };
+            let taken = bytes.split_to(progress.consumed);
+            // Hashed as they are taken: they are in the cache now.
+            self.verifier.update(&taken).map_err(Problem::Verify)?;
+            let is_taken = bytes.is_empty();
+            self.advance(progress.consumed, progress.produced)?;
+            // What is taken may still have more to put out where the output is full.
+            if is_taken && self.filled < self.output.len() {
+                self.input.pop();
+            }
+        }
+        while is_last && self.malformed.is_none() {
+            let Some(room) = self.output.get_mut(self.filled..).filter(|room| !room.is_empty()) else {
+                return Ok(Step::Full);
+            };
+            match self.decompressor.finish(room) {
+                Ok(0) => break,
+                Ok(produced) => self.advance(0, produced)?,
+                Err(error) => self.malformed = Some(error),
+            }
+        }
+        Ok(Step::Drained)
+    }
+
+    fn advance(&mut self, taken: usize, made: usize) -> Result<(), Problem> {
+        self.filled += made;
+        self.taken += taken as u64;
+        self.made += made as u64;
+        let limit = self.limits.ratio_max;
+        let most = self.taken.saturating_mul(limit).max(Limits::RATIO_FREE_BYTES);
+        if self.made > most { Err(Problem::Ratio(limit)) } else { Ok(()) }
+    }
+
+    /// Says whether the bytes were those of the descriptor, and only then whether they were compressed bytes.
+    fn finish(self) -> Result<(), Problem> {
+        self.verifier.finish().map_err(Problem::Verify)?;
+        self.malformed.map_or(Ok(()), |error| Err(Problem::Decompress(error)))
+    }
+}
