@@ -1,6 +1,6 @@
 //! Images that have layers in common, and names for them.
 
-use scenarios::{image, on_host, run};
+use scenarios::{Unpacking, image, on_host, run};
 use sim::schedule::Script;
 
 use crate::expect::{fully_gone, fully_there, pull_works, there_or_gone};
@@ -68,7 +68,7 @@ fn two_images_that_share_a_layer_are_removed_side_by_side() {
 fn the_beginning_of_an_id_is_the_image_where_it_is_the_only_one_and_an_error_else() {
     // Of so many images two ids begin with the same digit.
     const IMAGES: u64 = 17;
-    let run = run(Script::new([]), async |world| {
+    let run = run(Unpacking::Differ, Script::new([]), async |world| {
         let mut ids = Vec::new();
         for number in 0..IMAGES {
             let repository = format!("app{number}");
