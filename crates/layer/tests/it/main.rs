@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
 
+mod errors;
 mod gnu_tar;
 mod pieces;
 mod support;
