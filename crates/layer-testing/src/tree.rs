@@ -56,7 +56,13 @@ impl Tree {
             for file in fs::read_dir(&directory)? {
                 let path = file?.path();
                 let below = path.strip_prefix(root).unwrap_or(&path).as_os_str().as_bytes().to_vec();
-                let metadata = fs::symlink_metadata(&path)?;
+                let metadata = match fs::symlink_metadata(&path) {
+                    Ok(metadata) => metadata,
+                    // The kernel's overlay lists a whiteout in a directory that only one layer has, and then has no such
+                    // file.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
                 if metadata.is_dir() {
                     todo.push(path.clone());
                 } else if metadata.nlink() > 1 {
