@@ -10,6 +10,7 @@
 //! | `crash.rs` | SIGKILL in mid-pull leaves nothing, and the next pull works |
 //! | `in_a_container.rs` | the same node in a container, run by testcontainers |
 //! | `conformance.rs` | the simulator's claims about containerd, held against the real one |
+//! | `layers/` | layers unpacked by us are the same tree as unpacked by containerd |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
 mod behind_our_back;
@@ -17,6 +18,7 @@ mod conformance;
 mod crash;
 mod errors;
 mod in_a_container;
+mod layers;
 mod pull;
 mod remove;
 
@@ -66,6 +68,7 @@ for_each_version! {
         unsupported_media_type,
         wrong_digest_from_the_registry,
         containerd_away;
+    layers: generated_layers_are_the_same_tree_as_containerds;
 }
 
 /// One line only: what differs from the tests above is the container, not the containerd.

@@ -3,6 +3,7 @@
 use super::entry::{Entry, Kind, Time};
 use super::error::{TarError, TarProblem};
 use super::header::{BLOCK_BYTES, Block, Header};
+use super::number::text;
 use super::pax::Pax;
 use super::sparse::{self, Map10, Segment};
 use crate::Limits;
@@ -273,8 +274,8 @@ impl Parser {
         let bytes = std::mem::take(&mut self.extension);
         match type_flag {
             b'x' => self.pending.pax = Some(Pax::parse(&bytes, SEGMENTS_MAX)?),
-            b'L' => self.pending.long_path = Some(super::number::text(&bytes).to_vec()),
-            b'K' => self.pending.long_link = Some(super::number::text(&bytes).to_vec()),
+            b'L' => self.pending.long_path = long(&bytes),
+            b'K' => self.pending.long_link = long(&bytes),
             // A global header says nothing that Go's reader heeds.
             _ => {}
         }
@@ -417,6 +418,11 @@ fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {
     let (bytes, rest) = input.split_at(most.min(input.len()));
     *input = rest;
     bytes
+}
+
+/// A long name or link; an empty one says nothing.
+fn long(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(text(bytes).to_vec()).filter(|text| !text.is_empty())
 }
 
 fn unsigned(field: &'static str, value: i64) -> Result<u64, TarProblem> {

@@ -1,5 +1,7 @@
 //! Extended headers of the pax format: records `length key=value\n`.
 
+use std::collections::BTreeSet;
+
 use super::entry::Time;
 use super::error::TarProblem;
 use super::number::decimal;
@@ -47,13 +49,20 @@ impl Pax {
                 });
             }
         }
+        pax.keep_last_xattrs();
         Ok(pax)
+    }
+
+    /// Of several records of the same attribute the last one counts.
+    fn keep_last_xattrs(&mut self) {
+        let mut seen = BTreeSet::new();
+        self.xattrs.reverse();
+        self.xattrs.retain(|(name, _)| seen.insert(name.clone()));
+        self.xattrs.reverse();
     }
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), TarProblem> {
         if let Some(name) = key.strip_prefix(XATTR_PREFIX) {
-            // A later record of the same attribute counts.
-            self.xattrs.retain(|(known, _)| known != name);
             self.xattrs.push((name.to_vec(), value.to_vec()));
             return Ok(());
         }

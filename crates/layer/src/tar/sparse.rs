@@ -118,3 +118,46 @@ impl Map10 {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tar::header::BLOCK_BYTES;
+
+    #[track_caller]
+    fn map(text: &[u8]) -> Result<Option<Vec<Segment>>, TarProblem> {
+        let mut map = Map10::default();
+        for part in text.chunks(BLOCK_BYTES) {
+            let mut block = [0; BLOCK_BYTES];
+            block[..part.len()].copy_from_slice(part);
+            if let Some(segments) = map.take(&block, 1000)? {
+                return Ok(Some(segments));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn a_map_may_have_no_segments_or_more_than_a_block_holds() {
+        assert_eq!(map(b"0\n"), Ok(Some(vec![])));
+        assert_eq!(map(b"1\n5\n6\n"), Ok(Some(vec![Segment { offset: 5, length: 6 }])));
+        let lines: String = (0..500).map(|number| format!("{}\n1\n", number * 10)).collect();
+        let segments = map(format!("500\n{lines}").as_bytes()).unwrap().unwrap();
+        assert_eq!(segments.len(), 500);
+        assert_eq!(segments.last(), Some(&Segment { offset: 4990, length: 1 }));
+        assert_eq!(map(b"2\n5\n6\n").unwrap_err(), TarProblem::Sparse("a line is no number"));
+        assert!(matches!(map(b"1001\n"), Err(TarProblem::Limit { limit: 1000, .. })));
+    }
+
+    #[test]
+    fn segments_touch_but_do_not_overlap() {
+        let segments = |pairs: &[(u64, u64)]| -> Vec<Segment> {
+            pairs.iter().map(|(offset, length)| Segment { offset: *offset, length: *length }).collect()
+        };
+        assert_eq!(check(&segments(&[(0, 2), (2, 3), (9, 0)]), 9, 5), Ok(()));
+        assert_eq!(check(&[], 0, 0), Ok(()));
+        for wrong in [&[(0, 2), (1, 3)][..], &[(5, 5)], &[(u64::MAX, 2)], &[(2, 1), (0, 1)]] {
+            assert!(check(&segments(wrong), 9, wrong.iter().map(|pair| pair.1).sum()).is_err(), "{wrong:?}");
+        }
+    }
+}

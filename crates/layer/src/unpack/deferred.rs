@@ -1,21 +1,22 @@
 //! What a layer needs of those below it, done once they are there.
 
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-    fstat, getxattr, lgetxattr, linkat, llistxattr, lsetxattr, mknodat, open, openat, readlinkat, statat,
-    symlinkat, utimensat,
+    AtFlags, Gid, Mode, OFlags, Uid, XattrFlags, chmodat, chownat, fstat, linkat, open, utimensat,
 };
 use rustix::io::Errno;
 
 use super::attributes::{self, through, timestamps};
+use super::below::{copy_up, copy_xattrs, find, is_hidden, times_of};
 use super::error::{During as _, UnpackError};
+use super::links::Links;
 use super::path::{clean, join};
-use super::places::{Implied, Places, is_directory, is_whiteout, open_inside};
+use super::places::{Implied, Place, Places, is_directory, is_whiteout, look, open_inside};
+use crate::Limits;
 use crate::tar::{Entry, Kind, Time};
 
 /// Directories that a layer has without an entry take mode, owner, times and attributes from below; a hard link to a
@@ -24,27 +25,10 @@ use crate::tar::{Entry, Kind, Time};
 pub struct Deferred {
     pub(super) root: Arc<OwnedFd>,
     pub(super) implied: Vec<(u64, Implied)>,
-    pub(super) links: Vec<Link>,
+    pub(super) links: Links,
     /// Paths of directories with an entry, and their times.
     pub(super) times: Vec<(Vec<u8>, Time)>,
-}
-
-/// A hard link whose target is not in the layer.
-#[derive(Debug)]
-pub(super) struct Link {
-    parent: u64,
-    entry: Box<Entry>,
-}
-
-impl Link {
-    pub(super) fn new(parent: u64, entry: Box<Entry>) -> Link {
-        Link { parent, entry }
-    }
-
-    /// Whether it is called `name` in this directory.
-    pub(super) fn is_at(&self, parent: u64, name: &[u8]) -> bool {
-        self.parent == parent && clean(&self.entry.path).last() == Some(&name)
-    }
+    pub(super) limits: Limits,
 }
 
 impl Deferred {
@@ -93,36 +77,67 @@ impl Deferred {
         Ok(())
     }
 
+    /// Makes the links in the order of the archive. The target of each is what the layers below have at its path, whatever
+    /// this layer did there after the link; or a link that was made here.
     fn make_links(&mut self, lower: &[OwnedFd]) -> Result<(), UnpackError> {
-        let root = self.root.try_clone().map_err(|error| UnpackError::Io {
-            operation: "open",
-            path: Vec::new(),
-            source: Errno::from_io_error(&error).unwrap_or(Errno::MFILE),
-        })?;
-        let mut places = Places::new(root);
-        for Link { entry, .. } in std::mem::take(&mut self.links) {
+        let mut places = Places::new(Arc::clone(&self.root), self.limits);
+        let mut made = Made::default();
+        for entry in std::mem::take(&mut self.links).into_entries() {
             let Kind::HardLink(target) = &entry.kind else { continue };
             let missing = || UnpackError::HardLink { path: entry.path.clone(), target: target.clone() };
             let components = clean(target);
             let (target_name, target_parents) = components.split_last().ok_or_else(missing)?;
             let path = clean(&entry.path);
             let (name, parents) = path.split_last().ok_or_else(missing)?;
-            let from = places.make(target_parents)?;
-            match statat(&from, *target_name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(_) => {}
-                Err(Errno::NOENT) => {
-                    let (below, stat) = find(lower, target_parents, target_name)?.ok_or_else(missing)?;
-                    copy_up(&below, &stat, from.as_fd(), target_name, target)?;
-                }
-                Err(error) => return Err(error).during("stat the target of", &entry.path),
-            }
             let to = places.make(parents)?;
-            linkat(&from, *target_name, &to, *name, AtFlags::empty()).during("link", &entry.path)?;
+            let here = self.here(&places, target_parents, target_name)?;
+            let below = find(lower, target_parents, target_name)?;
+            match (here, below) {
+                (Here::File(from), below)
+                    if below.is_none() || made.names.contains(&(from.inode, target_name.to_vec())) =>
+                {
+                    link(&from, target_name, &to, name, &entry)?;
+                }
+                (Here::Nothing, Some((below, stat))) => {
+                    let from = places.make(target_parents)?;
+                    copy_up(&below, &stat, from.as_fd(), target_name, target)?;
+                    link(&from, target_name, &to, name, &entry)?;
+                    made.names.insert((from.inode, target_name.to_vec()));
+                }
+                (Here::File(_) | Here::Hidden, Some((below, stat))) => {
+                    match made.apart.get(&(stat.st_dev, stat.st_ino)) {
+                        Some((from, first)) => link(from, first, &to, name, &entry)?,
+                        None => {
+                            copy_up(&below, &stat, to.as_fd(), name, &entry.path)?;
+                            made.apart.insert((stat.st_dev, stat.st_ino), (to.clone(), name.to_vec()));
+                        }
+                    }
+                }
+                (_, None) => return Err(missing()),
+            }
             attributes::of_name(&to, name, &entry)?;
+            made.names.insert((to.inode, name.to_vec()));
         }
         self.implied.extend(places.into_implied().1);
         self.implied.sort_by(|a, b| a.1.path.cmp(&b.1.path));
         Ok(())
+    }
+
+    /// What this layer has at a path.
+    fn here(&self, places: &Places, parents: &[&[u8]], name: &[u8]) -> Result<Here, UnpackError> {
+        let path = join(parents);
+        let place = match places.find(&path) {
+            Ok(place) => place,
+            // A whiteout is no directory either.
+            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Here::Hidden),
+            Err(error) => return Err(error).during("open", &path),
+        };
+        if let Some(place) = place
+            && let Some(stat) = look(&place, name).during("stat the target in", &path)?
+        {
+            return Ok(if is_whiteout(&stat) { Here::Hidden } else { Here::File(place) });
+        }
+        Ok(if is_hidden(&self.root, parents)? { Here::Hidden } else { Here::Nothing })
     }
 
     /// Gives an implied directory the attributes that it has below.
@@ -172,123 +187,25 @@ impl Deferred {
     }
 }
 
-fn times_of(stat: &Stat) -> Timestamps {
-    let time = |seconds, nanoseconds: u64| Timespec {
-        tv_sec: seconds,
-        // Below one thousand million.
-        tv_nsec: i64::try_from(nanoseconds).unwrap_or_default(),
-    };
-    Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    }
+/// What a layer has at the path of a link's target.
+enum Here {
+    /// A file, in this directory.
+    File(Place),
+    /// What is below is not to be seen.
+    Hidden,
+    /// Nothing: what is below is seen, and a copy may stand for it.
+    Nothing,
 }
 
-/// The directory in the uppermost layer that has the file, with what the file is.
-fn find(lower: &[OwnedFd], parents: &[&[u8]], name: &[u8]) -> Result<Option<(OwnedFd, Stat)>, UnpackError> {
-    let path = join(parents);
-    for layer in lower {
-        let parent = match open_inside(layer, &path) {
-            Ok(parent) => parent,
-            Err(Errno::NOENT) => continue,
-            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-            Err(error) => return Err(error).during("open below", &path),
-        };
-        match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => {
-                return Ok((!is_whiteout(&stat)).then_some((parent, stat)));
-            }
-            Err(Errno::NOENT) => {}
-            Err(Errno::NOTDIR) => return Ok(None),
-            Err(error) => return Err(error).during("stat below", &path),
-        }
-        if is_hidden(layer, parents)? {
-            return Ok(None);
-        }
-    }
-    Ok(None)
+/// What was made for links.
+#[derive(Default)]
+struct Made {
+    /// Directory and name of every link and every copy.
+    names: BTreeSet<(u64, Vec<u8>)>,
+    /// Copies of files below that are not seen at their own path, by device and inode of the file.
+    apart: BTreeMap<(u64, u64), (Place, Vec<u8>)>,
 }
 
-/// Whether this layer hides what those below it have at the path.
-fn is_hidden(layer: &OwnedFd, parents: &[&[u8]]) -> Result<bool, UnpackError> {
-    for depth in 1..=parents.len() {
-        let path = join(parents.get(..depth).unwrap_or_default());
-        let Ok(directory) = open_inside(layer, &path) else { return Ok(false) };
-        let mut value = [0u8; 1];
-        let directory = through(directory.as_fd(), b".");
-        if let Ok(1) = getxattr(directory, "trusted.overlay.opaque", &mut value)
-            && value == *b"y"
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Copies a file that is no directory from a lower layer, with all its attributes.
-fn copy_up(
-    below: &OwnedFd,
-    stat: &Stat,
-    to: BorrowedFd<'_>,
-    name: &[u8],
-    path: &[u8],
-) -> Result<(), UnpackError> {
-    let mode = Mode::from_raw_mode(stat.st_mode);
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    match kind {
-        FileType::RegularFile => {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let source = openat(below, name, flags, Mode::empty()).during("open below", path)?;
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let copy = openat(to, name, flags, Mode::from_raw_mode(0o600)).during("create", path)?;
-            std::io::copy(&mut File::from(source), &mut File::from(copy)).map_err(|error| {
-                UnpackError::Io {
-                    operation: "copy up",
-                    path: path.to_vec(),
-                    source: Errno::from_io_error(&error).unwrap_or(Errno::IO),
-                }
-            })?;
-        }
-        FileType::Symlink => {
-            let target = readlinkat(below, name, Vec::new()).during("read link below", path)?;
-            symlinkat(target.as_c_str(), to, name).during("create", path)?;
-        }
-        FileType::Directory => {
-            return Err(Errno::ISDIR).during("make a hard link to", path);
-        }
-        kind => mknodat(to, name, kind, Mode::from_raw_mode(0o600), stat.st_rdev).during("create", path)?,
-    }
-    let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
-    chownat(to, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).during("change the owner of", path)?;
-    copy_xattrs(&through(below.as_fd(), name), &through(to, name), XattrFlags::empty(), path)?;
-    if kind != FileType::Symlink {
-        chmodat(to, name, mode, AtFlags::empty()).during("change the mode of", path)?;
-    }
-    utimensat(to, name, &times_of(stat), AtFlags::SYMLINK_NOFOLLOW).during("set the times of", path)
-}
-
-/// Copies extended attributes between two paths that are not followed, but for the administrator's.
-fn copy_xattrs(from: &[u8], to: &[u8], flags: XattrFlags, path: &[u8]) -> Result<(), UnpackError> {
-    // What the kernel's own limits allow (xattr(7)).
-    const LIST_BYTES_MAX: usize = 64 << 10;
-    let mut list = vec![0u8; LIST_BYTES_MAX];
-    let length = match llistxattr(from, &mut list) {
-        Ok(length) => length,
-        Err(Errno::OPNOTSUPP) => return Ok(()),
-        Err(error) => return Err(error).during("list the attributes of", path),
-    };
-    let names = list.get(..length).unwrap_or_default().split(|byte| *byte == 0);
-    let mut value = vec![0u8; LIST_BYTES_MAX];
-    for name in names.filter(|name| !name.is_empty() && !name.starts_with(b"trusted.")) {
-        let length = match lgetxattr(from, name, &mut value) {
-            Ok(length) => length,
-            Err(Errno::OPNOTSUPP | Errno::NODATA) => continue,
-            Err(error) => return Err(error).during("read an attribute of", path),
-        };
-        match lsetxattr(to, name, value.get(..length).unwrap_or_default(), flags) {
-            Ok(()) | Err(Errno::EXIST | Errno::OPNOTSUPP) => {}
-            Err(error) => return Err(error).during("set an extended attribute of", path),
-        }
-    }
-    Ok(())
+fn link(from: &Place, target: &[u8], to: &Place, name: &[u8], entry: &Entry) -> Result<(), UnpackError> {
+    linkat(from, target, to, name, AtFlags::empty()).during("link", &entry.path)
 }

@@ -5,13 +5,17 @@
 //! without a look at those below; what needs them is put off: see [`Deferred`].
 
 mod attributes;
+mod below;
+mod budget;
 mod deferred;
 mod error;
+mod links;
 mod path;
 mod places;
 mod remove;
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, Dev, FileType, Gid, Mode, OFlags, Uid, XattrFlags, chownat, ftruncate, linkat, makedev, mkdirat,
@@ -22,6 +26,7 @@ use rustix::io::{Errno, pwrite};
 use crate::Limits;
 use crate::tar::{Entry, Event, Kind, Parser, Time};
 use error::During as _;
+use links::Links;
 use path::{clean, join};
 use places::{Place, Places, is_directory, is_whiteout, look};
 
@@ -49,7 +54,7 @@ pub struct Unpacker {
     places: Places,
     file: Option<OpenFile>,
     times: Vec<(Vec<u8>, Time)>,
-    links: Vec<deferred::Link>,
+    links: Links,
     unpacked: Counts,
 }
 
@@ -80,10 +85,10 @@ impl Unpacker {
             parser: Parser::new(limits),
             form,
             limits,
-            places: Places::new(directory),
+            places: Places::new(Arc::new(directory), limits),
             file: None,
             times: Vec::new(),
-            links: Vec::new(),
+            links: Links::default(),
             unpacked: Counts::default(),
         }
     }
@@ -111,7 +116,8 @@ impl Unpacker {
     pub fn finish(self) -> Result<(Counts, Deferred), UnpackError> {
         self.parser.finish()?;
         let (root, implied) = self.places.into_implied();
-        let mut deferred = Deferred { root, implied, links: self.links, times: self.times };
+        let limits = self.limits;
+        let mut deferred = Deferred { root, implied, links: self.links, times: self.times, limits };
         if deferred.links.is_empty() {
             // No more file comes into any directory but those of which the attributes are put off as well.
             deferred.set_times()?;
@@ -142,7 +148,7 @@ impl Unpacker {
             self.whiteout(&place, hidden, &entry)?;
             return self.skip(entry);
         }
-        self.links.retain(|link| !link.is_at(place.inode, name));
+        self.links.forget(place.inode, name);
         self.place(&place, name, entry)
     }
 
@@ -171,7 +177,8 @@ impl Unpacker {
             }
             Kind::HardLink(target) => {
                 if !self.link(place, name, path, target)? {
-                    self.links.push(deferred::Link::new(place.inode, entry));
+                    self.places.budget().keep_entry(&entry)?;
+                    self.links.add(place.inode, name, entry);
                     return Ok(());
                 }
             }
@@ -185,7 +192,9 @@ impl Unpacker {
         }
         self.unpacked.skipped_xattrs += attributes::of_name(place, name, &entry)?;
         if entry.kind == Kind::Directory {
-            self.times.push((join(&clean(path)), entry.modified));
+            let path = join(&clean(path));
+            self.places.budget().keep(&path)?;
+            self.times.push((path, entry.modified));
         }
         Ok(())
     }
@@ -209,7 +218,12 @@ impl Unpacker {
 
     fn remove(&mut self, place: &Place, name: &[u8], path: &[u8]) -> Result<(), UnpackError> {
         self.places.forget();
-        remove::remove_all(place, name).during("replace", path)
+        let (places, links) = (&mut self.places, &mut self.links);
+        let removed = |inode| {
+            places.removed(inode);
+            links.forget_all_in(inode);
+        };
+        remove::remove_all(place, name, removed).during("replace", path)
     }
 
     fn node(
@@ -277,6 +291,9 @@ impl Unpacker {
         let path = &entry.path;
         if self.form == Form::Lowest {
             return self.remove(place, name, path);
+        }
+        if self.links.is_at(place.inode, name) {
+            return Ok(());
         }
         let device = makedev(0, 0);
         match mknodat(place, name, FileType::CharacterDevice, Mode::empty(), device) {

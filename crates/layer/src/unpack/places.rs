@@ -14,8 +14,10 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::UnpackError;
+use super::budget::Budget;
 use super::error::During as _;
 use super::path::{clean, join};
+use crate::Limits;
 
 /// Links that a path may lead through, as in Go's `fs.RootPath` of containerd.
 const LINKS_MAX: usize = 255;
@@ -27,6 +29,7 @@ pub(super) struct Places {
     /// The parent that was asked for last; archives have the files of a directory in a row.
     last: Option<(Vec<u8>, Place)>,
     implied: BTreeMap<u64, Implied>,
+    budget: Budget,
 }
 
 /// A directory.
@@ -72,8 +75,13 @@ fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
 }
 
 impl Places {
-    pub(super) fn new(root: OwnedFd) -> Places {
-        Places { root: Arc::new(root), last: None, implied: BTreeMap::new() }
+    pub(super) fn new(root: Arc<OwnedFd>, limits: Limits) -> Places {
+        Places { root, last: None, implied: BTreeMap::new(), budget: Budget::new(limits) }
+    }
+
+    /// What the layer may still make us remember.
+    pub(super) fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
     }
 
     /// The directory at `components`; missing ones are made and noted as implied.
@@ -86,7 +94,8 @@ impl Places {
         }
         let place = match self.find(&path) {
             Ok(Some(place)) => place,
-            Ok(None) => self.walk(&path)?,
+            // The kernel follows fewer links than we do.
+            Ok(None) | Err(Errno::LOOP) => self.walk(&path)?,
             Err(Errno::NOTDIR) => return Err(UnpackError::NotADirectory { path }),
             Err(error) => return Err(error).during("open directory", &path),
         };
@@ -113,6 +122,12 @@ impl Places {
     /// Something may have been removed or replaced: what was found before may not be what its path leads to.
     pub(super) fn forget(&mut self) {
         self.last = None;
+    }
+
+    /// A directory was removed: its inode may become another file's.
+    pub(super) fn removed(&mut self, inode: u64) {
+        self.last = None;
+        self.implied.remove(&inode);
     }
 
     /// An entry of its own has come for this directory.
@@ -188,6 +203,7 @@ impl Places {
 
     /// Makes a directory that no entry has described so far.
     fn imply(&mut self, parent: &OwnedFd, name: &[u8], path: &[u8]) -> Result<OwnedFd, UnpackError> {
+        self.budget.imply(path)?;
         let mode = Mode::from_raw_mode(0o755);
         mkdirat(parent, name, mode).during("make directory", path)?;
         // What the process masks is not masked in images.
