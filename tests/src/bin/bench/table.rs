@@ -31,9 +31,10 @@ pub(crate) fn conditions(gunzip: &str, with_igzip: bool) {
 pub(crate) fn print(outcome: &Outcome) {
     let image = &outcome.image;
     println!(
-        "\n{}: {} layers, {:.1} MB compressed, {:.1} MB, {} files; containerd {}; medians of {}",
+        "\n{}: {} layer{}, {:.1} MB compressed, {:.1} MB, {} files; containerd {}; medians of {}",
         image.shape.name,
         image.layers.len(),
+        if image.layers.len() == 1 { "" } else { "s" },
         megabytes(image.compressed_bytes()),
         megabytes(image.bytes()),
         image.files(),
