@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat,
-    chownat, getxattr, lgetxattr, llistxattr, lsetxattr, mknodat, openat, readlinkat, seek, statat,
+    chownat, fstat, getxattr, lgetxattr, llistxattr, lsetxattr, mknodat, openat, readlinkat, seek, statat,
     symlinkat, utimensat,
 };
 use rustix::io::Errno;
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::attributes::through;
 use super::error::{During as _, UnpackError};
 use super::path::join;
-use super::places::{is_whiteout, open_inside};
+use super::places::{is_directory, is_whiteout, open_inside};
 
 pub(super) fn times_of(stat: &Stat) -> Timestamps {
     let time = |seconds, nanoseconds: u64| Timespec {
@@ -26,6 +26,25 @@ pub(super) fn times_of(stat: &Stat) -> Timestamps {
         last_access: time(stat.st_atime, stat.st_atime_nsec),
         last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
     }
+}
+
+/// The directory at `path` in the uppermost layer that has anything there. Where that is something else, a directory that
+/// replaces it owes it nothing.
+pub(super) fn directory_below(
+    lower: &[OwnedFd],
+    path: &[u8],
+) -> Result<Option<(OwnedFd, Stat)>, UnpackError> {
+    for layer in lower {
+        let below = match open_inside(layer, path) {
+            Ok(below) => below,
+            Err(Errno::NOENT) => continue,
+            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(error).during("open below", path),
+        };
+        let stat = fstat(&below).during("stat below", path)?;
+        return Ok(is_directory(&stat).then_some((below, stat)));
+    }
+    Ok(None)
 }
 
 /// The directory in the uppermost layer that has the file, with what the file is.
