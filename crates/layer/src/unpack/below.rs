@@ -94,8 +94,7 @@ pub(super) fn is_hidden(layer: &OwnedFd, parents: &[&[u8]]) -> Result<bool, Unpa
 
 /// Copies a file that is no directory from a lower layer, with all its attributes.
 pub(super) fn copy_up(
-    below: &OwnedFd,
-    stat: &Stat,
+    (below, source_name, stat): (&OwnedFd, &[u8], &Stat),
     to: BorrowedFd<'_>,
     name: &[u8],
     path: &[u8],
@@ -105,7 +104,7 @@ pub(super) fn copy_up(
     match kind {
         FileType::RegularFile => {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let source = openat(below, name, flags, Mode::empty()).during("open below", path)?;
+            let source = openat(below, source_name, flags, Mode::empty()).during("open below", path)?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let copy = openat(to, name, flags, Mode::from_raw_mode(0o600)).during("create", path)?;
             copy_bytes(File::from(source), File::from(copy)).map_err(|error| UnpackError::Io {
@@ -115,7 +114,7 @@ pub(super) fn copy_up(
             })?;
         }
         FileType::Symlink => {
-            let target = readlinkat(below, name, Vec::new()).during("read link below", path)?;
+            let target = readlinkat(below, source_name, Vec::new()).during("read link below", path)?;
             symlinkat(target.as_c_str(), to, name).during("create", path)?;
         }
         FileType::Directory => {
@@ -125,7 +124,7 @@ pub(super) fn copy_up(
     }
     let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
     chownat(to, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).during("change the owner of", path)?;
-    copy_xattrs(&through(below.as_fd(), name), &through(to, name), XattrFlags::empty(), path)?;
+    copy_xattrs(&through(below.as_fd(), source_name), &through(to, name), XattrFlags::empty(), path)?;
     if kind != FileType::Symlink {
         chmodat(to, name, mode, AtFlags::empty()).during("change the mode of", path)?;
     }

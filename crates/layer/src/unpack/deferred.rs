@@ -99,7 +99,7 @@ impl Deferred {
                 }
                 (Here::Nothing, Some((below, stat))) => {
                     let from = places.make(target_parents)?;
-                    copy_up(&below, &stat, from.as_fd(), target_name, target)?;
+                    copy_up((&below, target_name, &stat), from.as_fd(), target_name, target)?;
                     link(&from, target_name, &to, name, &entry)?;
                     made.names.insert((from.inode, target_name.to_vec()));
                 }
@@ -107,7 +107,7 @@ impl Deferred {
                     match made.apart.get(&(stat.st_dev, stat.st_ino)) {
                         Some((from, first)) => link(from, first, &to, name, &entry)?,
                         None => {
-                            copy_up(&below, &stat, to.as_fd(), name, &entry.path)?;
+                            copy_up((&below, target_name, &stat), to.as_fd(), name, &entry.path)?;
                             made.apart.insert((stat.st_dev, stat.st_ino), (to.clone(), name.to_vec()));
                         }
                     }
