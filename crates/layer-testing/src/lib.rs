@@ -5,8 +5,10 @@
 
 mod archive;
 mod header;
+mod hostile;
 mod tree;
 
 pub use archive::{Archive, entry};
 pub use header::Header;
+pub use hostile::{Hostile, hostile_archives};
 pub use tree::{Node, Tree};

@@ -146,7 +146,8 @@ impl io::Write for Writer<'_> {
 fn xattrs(path: &Path) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let mut list = vec![0u8; 64 << 10];
     let length = match llistxattr(path, &mut list) {
-        Err(Errno::OPNOTSUPP) => 0,
+        // Some file systems hold more names than the kernel can list (xattr(7)).
+        Err(Errno::OPNOTSUPP | Errno::TOOBIG | Errno::RANGE) => 0,
         other => other?,
     };
     let mut found = BTreeMap::new();

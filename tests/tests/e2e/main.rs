@@ -68,7 +68,9 @@ for_each_version! {
         unsupported_media_type,
         wrong_digest_from_the_registry,
         containerd_away;
-    layers: generated_layers_are_the_same_tree_as_containerds;
+    layers: generated_layers_are_the_same_tree_as_containerds,
+        the_machines_own_files_are_the_same_tree_as_containerds,
+        what_containerd_refuses_is_what_the_specification_says;
 }
 
 /// One line only: what differs from the tests above is the container, not the containerd.

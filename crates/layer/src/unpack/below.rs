@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat,
-    chownat, getxattr, lgetxattr, llistxattr, lsetxattr, mknodat, openat, readlinkat, seek, statat,
+    chownat, fstat, getxattr, lgetxattr, llistxattr, lsetxattr, mknodat, openat, readlinkat, seek, statat,
     symlinkat, utimensat,
 };
 use rustix::io::Errno;
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::attributes::through;
 use super::error::{During as _, UnpackError};
 use super::path::join;
-use super::places::{is_whiteout, open_inside};
+use super::places::{is_directory, is_whiteout, open_inside};
 
 pub(super) fn times_of(stat: &Stat) -> Timestamps {
     let time = |seconds, nanoseconds: u64| Timespec {
@@ -26,6 +26,25 @@ pub(super) fn times_of(stat: &Stat) -> Timestamps {
         last_access: time(stat.st_atime, stat.st_atime_nsec),
         last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
     }
+}
+
+/// The directory at `path` in the uppermost layer that has anything there. Where that is something else, a directory that
+/// replaces it owes it nothing.
+pub(super) fn directory_below(
+    lower: &[OwnedFd],
+    path: &[u8],
+) -> Result<Option<(OwnedFd, Stat)>, UnpackError> {
+    for layer in lower {
+        let below = match open_inside(layer, path) {
+            Ok(below) => below,
+            Err(Errno::NOENT) => continue,
+            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(error).during("open below", path),
+        };
+        let stat = fstat(&below).during("stat below", path)?;
+        return Ok(is_directory(&stat).then_some((below, stat)));
+    }
+    Ok(None)
 }
 
 /// The directory in the uppermost layer that has the file, with what the file is.
@@ -75,8 +94,7 @@ pub(super) fn is_hidden(layer: &OwnedFd, parents: &[&[u8]]) -> Result<bool, Unpa
 
 /// Copies a file that is no directory from a lower layer, with all its attributes.
 pub(super) fn copy_up(
-    below: &OwnedFd,
-    stat: &Stat,
+    (below, source_name, stat): (&OwnedFd, &[u8], &Stat),
     to: BorrowedFd<'_>,
     name: &[u8],
     path: &[u8],
@@ -86,7 +104,7 @@ pub(super) fn copy_up(
     match kind {
         FileType::RegularFile => {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let source = openat(below, name, flags, Mode::empty()).during("open below", path)?;
+            let source = openat(below, source_name, flags, Mode::empty()).during("open below", path)?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let copy = openat(to, name, flags, Mode::from_raw_mode(0o600)).during("create", path)?;
             copy_bytes(File::from(source), File::from(copy)).map_err(|error| UnpackError::Io {
@@ -96,7 +114,7 @@ pub(super) fn copy_up(
             })?;
         }
         FileType::Symlink => {
-            let target = readlinkat(below, name, Vec::new()).during("read link below", path)?;
+            let target = readlinkat(below, source_name, Vec::new()).during("read link below", path)?;
             symlinkat(target.as_c_str(), to, name).during("create", path)?;
         }
         FileType::Directory => {
@@ -106,7 +124,7 @@ pub(super) fn copy_up(
     }
     let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
     chownat(to, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).during("change the owner of", path)?;
-    copy_xattrs(&through(below.as_fd(), name), &through(to, name), XattrFlags::empty(), path)?;
+    copy_xattrs(&through(below.as_fd(), source_name), &through(to, name), XattrFlags::empty(), path)?;
     if kind != FileType::Symlink {
         chmodat(to, name, mode, AtFlags::empty()).during("change the mode of", path)?;
     }

@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::attributes::{self, through, timestamps};
-use super::below::{copy_up, copy_xattrs, find, is_hidden, times_of};
+use super::below::{copy_up, copy_xattrs, directory_below, find, is_hidden, times_of};
 use super::error::{During as _, UnpackError};
 use super::links::Links;
 use super::path::{clean, join};
@@ -51,9 +51,8 @@ impl Deferred {
             self.make_links(&lower)?;
             self.set_times()?;
         }
-        // The deepest first: to set a directory's attributes does not change those of the one above, but to make
-        // anything in it does, and all is made.
-        for (inode, implied) in self.implied.iter().rev() {
+        // All is made: to set a directory's attributes does not change those of the one above.
+        for (inode, implied) in &self.implied {
             self.take_from_below(*inode, implied, &lower)?;
         }
         Ok(())
@@ -100,7 +99,7 @@ impl Deferred {
                 }
                 (Here::Nothing, Some((below, stat))) => {
                     let from = places.make(target_parents)?;
-                    copy_up(&below, &stat, from.as_fd(), target_name, target)?;
+                    copy_up((&below, target_name, &stat), from.as_fd(), target_name, target)?;
                     link(&from, target_name, &to, name, &entry)?;
                     made.names.insert((from.inode, target_name.to_vec()));
                 }
@@ -108,7 +107,7 @@ impl Deferred {
                     match made.apart.get(&(stat.st_dev, stat.st_ino)) {
                         Some((from, first)) => link(from, first, &to, name, &entry)?,
                         None => {
-                            copy_up(&below, &stat, to.as_fd(), name, &entry.path)?;
+                            copy_up((&below, target_name, &stat), to.as_fd(), name, &entry.path)?;
                             made.apart.insert((stat.st_dev, stat.st_ino), (to.clone(), name.to_vec()));
                         }
                     }
@@ -152,38 +151,42 @@ impl Deferred {
         if fstat(&here).during("stat", path)?.st_ino != inode {
             return Ok(());
         }
-        for layer in lower {
-            let below = match open_inside(layer, path) {
-                Ok(below) => below,
-                Err(Errno::NOENT) => continue,
-                Err(Errno::NOTDIR | Errno::LOOP) => return Ok(()),
-                Err(error) => return Err(error).during("open below", path),
-            };
-            let stat = fstat(&below).during("stat below", path)?;
-            if !is_directory(&stat) {
-                // Something else was there: the directory replaces it and owes it nothing.
-                return Ok(());
-            }
-            let (from, to) = (through(below.as_fd(), b"."), through(here.as_fd(), b"."));
-            if implied.is_explicit {
-                // The entry's own attributes count; containerd keeps those from below beside them.
-                return copy_xattrs(&from, &to, XattrFlags::CREATE, path);
-            }
-            chownat(
-                &here,
-                ".",
-                Some(Uid::from_raw(stat.st_uid)),
-                Some(Gid::from_raw(stat.st_gid)),
-                AtFlags::empty(),
-            )
-            .during("change the owner of", path)?;
-            chmodat(&here, ".", Mode::from_raw_mode(stat.st_mode), AtFlags::empty())
-                .during("change the mode of", path)?;
-            copy_xattrs(&from, &to, XattrFlags::empty(), path)?;
-            return utimensat(&here, ".", &times_of(&stat), AtFlags::empty())
-                .during("set the times of", path);
+        let Some((below, stat)) = directory_below(lower, path)? else {
+            return self.take_group_from_above(&here, implied, lower);
+        };
+        let (from, to) = (through(below.as_fd(), b"."), through(here.as_fd(), b"."));
+        if implied.is_explicit {
+            // The entry's own attributes count; containerd keeps those from below beside them.
+            return copy_xattrs(&from, &to, XattrFlags::CREATE, path);
         }
-        Ok(())
+        let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
+        chownat(&here, ".", owner.0, owner.1, AtFlags::empty()).during("change the owner of", path)?;
+        chmodat(&here, ".", Mode::from_raw_mode(stat.st_mode), AtFlags::empty())
+            .during("change the mode of", path)?;
+        copy_xattrs(&from, &to, XattrFlags::empty(), path)?;
+        utimensat(&here, ".", &times_of(&stat), AtFlags::empty()).during("set the times of", path)
+    }
+
+    /// A directory that is made in one with the setgid bit has its group. Where that one had its bit from below when it
+    /// was made, as containerd gives it at once, ours did not have it yet.
+    fn take_group_from_above(
+        &self,
+        here: &OwnedFd,
+        implied: &Implied,
+        lower: &[OwnedFd],
+    ) -> Result<(), UnpackError> {
+        if implied.is_explicit || !implied.is_in_implied {
+            return Ok(());
+        }
+        let components = clean(&implied.path);
+        let (_, parents) = components.split_last().unwrap_or((&b"".as_slice(), &[]));
+        match directory_below(lower, &join(parents))? {
+            Some((_, stat)) if Mode::from_raw_mode(stat.st_mode).contains(Mode::SGID) => {
+                chownat(here, ".", None, Some(Gid::from_raw(stat.st_gid)), AtFlags::empty())
+                    .during("change the owner of", &implied.path)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Implied {
     pub(super) path: Vec<u8>,
     /// Whether an entry of its own came later.
     pub(super) is_explicit: bool,
+    /// Whether the directory that it was made in had no entry then.
+    pub(super) is_in_implied: bool,
 }
 
 impl AsFd for Place {
@@ -211,7 +213,10 @@ impl Places {
         let flags = DIRECTORY | OFlags::NOFOLLOW;
         let made = openat(parent, name, flags, Mode::empty()).during("open", path)?;
         let inode = fstat(&made).during("stat", path)?.st_ino;
-        self.implied.insert(inode, Implied { path: path.to_vec(), is_explicit: false });
+        let above = fstat(parent).during("stat parent of", path)?.st_ino;
+        let is_in_implied = self.implied.get(&above).is_some_and(|above| !above.is_explicit);
+        let implied = Implied { path: path.to_vec(), is_explicit: false, is_in_implied };
+        self.implied.insert(inode, implied);
         Ok(made)
     }
 }

@@ -52,7 +52,7 @@ fn short_names(source: &Path) {
     fs::create_dir_all(source.join("a/b/c")).unwrap();
     fs::create_dir(source.join("nothing in it")).unwrap();
     fs::write(source.join("a/b/c/file"), "x").unwrap();
-    for (name, mode) in [("one", 0o4755), ("less", 0o2711), ("block", 0), ("a", 0o1777), ("a/b", 0o500)] {
+    for (name, mode) in [("one", 0o4755), ("less", 0o2711), ("block", 0), ("a", 0o1777), ("a/b", 0o750)] {
         // The owner reads all, else only root could archive it.
         let mode = if name == "block" { 0o400 } else { mode };
         fs::set_permissions(source.join(name), fs::Permissions::from_mode(mode)).unwrap();

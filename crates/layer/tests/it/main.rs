@@ -5,5 +5,6 @@
 
 mod errors;
 mod gnu_tar;
+mod hostile;
 mod pieces;
 mod support;

@@ -1,9 +1,11 @@
 //! An image is the same tree whoever unpacked its layers: containerd's differ or ours.
 
 mod generate;
+mod gnu_tar;
 mod model;
 mod mounted;
 mod ours;
+mod specification;
 mod theirs;
 
 use std::collections::BTreeSet;
@@ -15,6 +17,9 @@ use tests::{Containerd, Version};
 
 use generate::{Draft, Stack};
 use theirs::{Applied, Theirs};
+
+pub(crate) use gnu_tar::the_machines_own_files_are_the_same_tree_as_containerds;
+pub(crate) use specification::what_containerd_refuses_is_what_the_specification_says;
 
 /// Stacks for each containerd line: half a minute. `CRI_IMAGED_E2E_STACKS` sets another number.
 const STACKS: u64 = 150;
