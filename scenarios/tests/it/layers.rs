@@ -8,7 +8,7 @@ use crate::explore::{ensure, every_point, seeds, told};
 
 /// 30 seeds.
 #[test]
-fn two_images_that_share_a_layer_are_pulled_side_by_side() {
+fn two_pulls_that_share_a_layer_fetch_it_once() {
     seeds(0..30, async |world| {
         let (one, two) = (image(1), image(2));
         world.registry().push("app", Some("1"), &one);
@@ -18,6 +18,7 @@ fn two_images_that_share_a_layer_are_pulled_side_by_side() {
         let (first, second) = futures::join!(world.daemon().pull(&first), world.daemon().pull(&second));
         told(first)?;
         told(second)?;
+        told(world.check_fetched_once())?;
         fully_there(world, &one, "app", "1").await?;
         fully_there(world, &two, "app", "2").await
     });
