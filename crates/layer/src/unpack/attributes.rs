@@ -8,6 +8,7 @@ use rustix::fs::{
     futimens, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 
 use super::UnpackError;
 use super::error::During as _;
@@ -23,11 +24,34 @@ pub(super) fn timestamps(modified: Time) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-/// Sets all attributes of an open regular file. Answers how many extended attributes were left out.
-pub(super) fn of_file(file: BorrowedFd<'_>, entry: &Entry) -> Result<u64, UnpackError> {
+/// Who owns a file that was just made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+impl Owner {
+    /// What this process makes.
+    pub(super) fn of_process() -> Owner {
+        Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() }
+    }
+
+    /// Whether a new file in a directory of the group `above` is already owned as `entry` wants. A file has the group of
+    /// its maker or of its directory, by the directory's mode and the file system's options: both must be the wanted one.
+    pub(super) fn is_right_for(self, entry: &Entry, above: u32) -> bool {
+        entry.uid == self.uid && entry.gid == self.gid && entry.gid == above
+    }
+}
+
+/// Sets all attributes of an open regular file, the owner where that is not right yet. Answers how many extended attributes
+/// were left out.
+pub(super) fn of_file(file: BorrowedFd<'_>, entry: &Entry, is_owner_right: bool) -> Result<u64, UnpackError> {
     let path = &entry.path;
-    fchown(file, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))
-        .during("change the owner of", path)?;
+    if !is_owner_right {
+        fchown(file, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))
+            .during("change the owner of", path)?;
+    }
     let skipped = xattrs(entry, |name, value| fsetxattr(file, name, value, XattrFlags::empty()))?;
     fchmod(file, Mode::from_raw_mode(entry.mode)).during("change the mode of", path)?;
     futimens(file, &timestamps(entry.modified)).during("set the times of", path)?;
@@ -49,7 +73,11 @@ pub(super) fn of_name(parent: impl AsFd, name: &[u8], entry: &Entry) -> Result<u
             })?
         }
     };
-    let is_link = is_symlink(parent, name).during("stat", path)?;
+    let is_link = match entry.kind {
+        Kind::Symlink(_) => true,
+        Kind::HardLink(_) => is_symlink(parent, name).during("stat", path)?,
+        _ => false,
+    };
     if !is_link {
         chmodat(parent, name, Mode::from_raw_mode(entry.mode), AtFlags::empty())
             .during("change the mode of", path)?;

@@ -25,6 +25,7 @@ use rustix::io::{Errno, pwrite};
 
 use crate::Limits;
 use crate::tar::{Entry, Event, Kind, Parser, Time};
+use attributes::Owner;
 use error::During as _;
 use links::Links;
 use path::{clean, join};
@@ -52,6 +53,7 @@ pub struct Unpacker {
     form: Form,
     limits: Limits,
     places: Places,
+    owner: Owner,
     file: Option<OpenFile>,
     times: Vec<(Vec<u8>, Time)>,
     links: Links,
@@ -75,6 +77,7 @@ struct OpenFile {
     entry: Box<Entry>,
     /// `None`: its bytes belong nowhere.
     file: Option<OwnedFd>,
+    is_owner_right: bool,
     end: u64,
 }
 
@@ -86,6 +89,7 @@ impl Unpacker {
             form,
             limits,
             places: Places::new(Arc::new(directory), limits),
+            owner: Owner::of_process(),
             file: None,
             times: Vec::new(),
             links: Links::default(),
@@ -155,7 +159,7 @@ impl Unpacker {
     /// Leaves an entry out, with its bytes if it has some.
     fn skip(&mut self, entry: Box<Entry>) -> Result<(), UnpackError> {
         if entry.kind == Kind::Regular {
-            self.file = Some(OpenFile { entry, file: None, end: 0 });
+            self.file = Some(OpenFile { entry, file: None, is_owner_right: false, end: 0 });
         }
         Ok(())
     }
@@ -168,7 +172,8 @@ impl Unpacker {
                     OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let create = || openat(place, name, flags, Mode::from_raw_mode(0o600));
                 let file = self.replacing(place, name, path, create)?;
-                self.file = Some(OpenFile { entry, file: Some(file), end: 0 });
+                let is_owner_right = self.owner.is_right_for(&entry, place.group);
+                self.file = Some(OpenFile { entry, file: Some(file), is_owner_right, end: 0 });
                 return Ok(());
             }
             Kind::Directory => self.directory(place, name, path)?,
@@ -320,7 +325,7 @@ impl Unpacker {
     }
 
     fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), UnpackError> {
-        let Some(OpenFile { entry, file: Some(file), end }) = &mut self.file else { return Ok(()) };
+        let Some(OpenFile { entry, file: Some(file), end, .. }) = &mut self.file else { return Ok(()) };
         let (mut offset, mut bytes) = (offset, bytes);
         while !bytes.is_empty() {
             let written = match pwrite(&*file, bytes, offset) {
@@ -336,11 +341,13 @@ impl Unpacker {
     }
 
     fn done(&mut self) -> Result<(), UnpackError> {
-        let Some(OpenFile { entry, file: Some(file), end }) = self.file.take() else { return Ok(()) };
+        let Some(OpenFile { entry, file: Some(file), is_owner_right, end }) = self.file.take() else {
+            return Ok(());
+        };
         if end < entry.size {
             ftruncate(&file, entry.size).during("extend", &entry.path)?;
         }
-        self.unpacked.skipped_xattrs += attributes::of_file(file.as_fd(), &entry)?;
+        self.unpacked.skipped_xattrs += attributes::of_file(file.as_fd(), &entry, is_owner_right)?;
         Ok(())
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Place {
     directory: Arc<OwnedFd>,
     /// Tells directories apart: all are on one file system.
     pub(super) inode: u64,
+    /// Its group, which new files in it may have.
+    pub(super) group: u32,
 }
 
 /// A directory that was made because an entry needed it.
@@ -49,6 +51,13 @@ pub(super) struct Implied {
     pub(super) is_explicit: bool,
     /// Whether the directory that it was made in had no entry then.
     pub(super) is_in_implied: bool,
+}
+
+impl Place {
+    fn of(directory: Arc<OwnedFd>) -> Result<Place, Errno> {
+        let stat = fstat(&directory)?;
+        Ok(Place { directory, inode: stat.st_ino, group: stat.st_gid })
+    }
 }
 
 impl AsFd for Place {
@@ -108,14 +117,10 @@ impl Places {
     /// The directory that `path` leads to; `None` where there is nothing.
     pub(super) fn find(&self, path: &[u8]) -> Result<Option<Place>, Errno> {
         if path.is_empty() {
-            let inode = fstat(&self.root)?.st_ino;
-            return Ok(Some(Place { directory: Arc::clone(&self.root), inode }));
+            return Place::of(Arc::clone(&self.root)).map(Some);
         }
         match again(|| openat2(&self.root, path, DIRECTORY, Mode::empty(), INSIDE)) {
-            Ok(directory) => {
-                let inode = fstat(&directory)?.st_ino;
-                Ok(Some(Place { directory: Arc::new(directory), inode }))
-            }
+            Ok(directory) => Place::of(Arc::new(directory)).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error),
         }
@@ -199,8 +204,7 @@ impl Places {
                 _ => return Err(UnpackError::NotADirectory { path: path.to_vec() }),
             }
         }
-        let inode = fstat(&at).during("stat", path)?.st_ino;
-        Ok(Place { directory: at, inode })
+        Place::of(at).during("stat", path)
     }
 
     /// Makes a directory that no entry has described so far.
