@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::Poll;
 
+use containerd::Ingest;
 use containerd::labels::UNCOMPRESSED;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -32,6 +33,18 @@ use crate::{PullError, fetch};
 /// Layers of one pull that are fetched and unpacked at the same time. More than containerd's three, because each also
 /// waits for containerd's disk in between; as many as CRI-O fetches.
 const LAYERS_AT_ONCE: usize = 6;
+
+const WHAT: &str = "layer";
+
+/// What becomes of a layer's compressed bytes, once it is unpacked.
+enum Bytes {
+    /// They are written, and to be made content.
+    Ingested(Box<Ingest>),
+    /// They were content before.
+    Stored,
+    /// They are gone.
+    Discarded,
+}
 
 pub(super) struct Direct<'a> {
     pub(super) unpack: &'a Unpack<'a>,
@@ -89,28 +102,26 @@ impl Direct<'_> {
         let permits = Semaphore::new(LAYERS_AT_ONCE);
         let (done, mut unpacked) = mpsc::unbounded_channel();
         let mut held = Some(held);
-        let unpacking: FuturesUnordered<_> = missing
-            .iter()
-            .enumerate()
-            .map(|(place, layer)| {
-                let (held, permits) = (held.take(), &permits);
-                async move {
-                    let unpacked = match held {
-                        Some(held) => self.fill(layer, upper.directory.clone(), held, permits).await?,
-                        None => {
-                            let staging = staging.unwrap_or(&upper.directory);
-                            self.stage(layer, staging.join(layer.number.to_string()), permits).await?
-                        }
-                    };
-                    Ok::<_, PullError>((place, unpacked))
-                }
-            })
-            .collect();
-        let unpack_all = async move {
-            let mut unpacking = unpacking;
-            while let Some(unpacked) = unpacking.next().await {
+        let mut unpacking = FuturesUnordered::new();
+        for (place, layer) in missing.iter().enumerate() {
+            let (held, permits, done) = (held.take(), &permits, done.clone());
+            unpacking.push(async move {
+                let (unpacked, bytes) = match held {
+                    Some(held) => self.fill(layer, upper.directory.clone(), held, permits).await?,
+                    None => {
+                        let staging = staging.unwrap_or(&upper.directory);
+                        self.stage(layer, staging.join(layer.number.to_string()), permits).await?
+                    }
+                };
                 // The receiver lives as long as this: both end together.
-                let _ = done.send(unpacked?);
+                let _ = done.send((place, unpacked));
+                // The snapshot need not wait until the bytes are on containerd's disk.
+                self.keep(layer, bytes).await
+            });
+        }
+        let unpack_all = async {
+            while let Some(kept) = unpacking.next().await {
+                kept?;
             }
             Ok(())
         };
@@ -123,7 +134,7 @@ impl Direct<'_> {
                     }
                     match unpacked.recv().await {
                         Some((place, found)) => drop(ready.insert(place, found)),
-                        // The unpacking has failed, which is what the whole answers.
+                        // There is a sender here.
                         None => return Ok(()),
                     }
                 };
@@ -144,11 +155,11 @@ impl Direct<'_> {
         directory: PathBuf,
         held: KeyedGuard,
         permits: &Semaphore,
-    ) -> Result<Unpacked, PullError> {
+    ) -> Result<(Unpacked, Bytes), PullError> {
         // Never closed.
         let _permit = permits.acquire().await;
-        let deferred = self.stream(layer, &directory).await?;
-        Ok(Unpacked { work: Some((directory, deferred)), _held: held })
+        let (deferred, bytes) = self.stream(layer, &directory).await?;
+        Ok((Unpacked { work: Some((directory, deferred)), _held: held }, bytes))
     }
 
     /// Unpacks a layer into `directory`, which is made, unless another pull has just done it.
@@ -157,12 +168,12 @@ impl Direct<'_> {
         layer: &Layer,
         directory: PathBuf,
         permits: &Semaphore,
-    ) -> Result<Unpacked, PullError> {
+    ) -> Result<(Unpacked, Bytes), PullError> {
         let (held, waited) = self.lock(layer).await;
         if waited {
             let snapshots = self.unpack.lease.client().snapshots(self.unpack.snapshotter);
             match snapshots.stat(layer.chain_id.as_str()).await {
-                Ok(_) => return Ok(Unpacked { work: None, _held: held }),
+                Ok(_) => return Ok((Unpacked { work: None, _held: held }, Bytes::Discarded)),
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error.into()),
             }
@@ -174,8 +185,8 @@ impl Direct<'_> {
             self.unpack.turns.run(0, make).await?
         };
         made.map_err(|error| unusable(layer, &directory, error))?;
-        let deferred = self.stream(layer, &directory).await?;
-        Ok(Unpacked { work: Some((directory, deferred)), _held: held })
+        let (deferred, bytes) = self.stream(layer, &directory).await?;
+        Ok((Unpacked { work: Some((directory, deferred)), _held: held }, bytes))
     }
 
     /// The layer's lock among all pulls, and whether another one had it.
@@ -187,65 +198,81 @@ impl Direct<'_> {
         }
     }
 
-    /// From the registry or the content store into `directory`, and into the content store where layers are kept.
-    async fn stream(&self, layer: &Layer, directory: &Path) -> Result<Deferred, PullError> {
-        const WHAT: &str = "layer";
-        let Unpack { reference, lease, session, turns, limits, .. } = *self.unpack;
-        let client = lease.client();
-        let descriptor = &layer.descriptor;
-        let (ingest, is_stored) = match self.unpack.layers {
-            Layers::Keep => match fetch::open(client, WHAT, descriptor).await? {
-                Some(ingest) => (Some(ingest), false),
-                None => (None, true),
-            },
-            Layers::Discard => match client.content().info(&descriptor.digest).await {
-                Ok(_) => (None, true),
-                Err(error) if error.is_not_found() => (None, false),
-                Err(error) => return Err(error.into()),
-            },
+    /// From the registry, or the content store that has it, into `directory`.
+    async fn stream(&self, layer: &Layer, directory: &Path) -> Result<(Deferred, Bytes), PullError> {
+        let client = self.unpack.lease.client();
+        let ingest = match self.unpack.layers {
+            Layers::Keep => fetch::open(client, WHAT, &layer.descriptor).await?,
+            Layers::Discard => None,
         };
         let is_ingesting = ingest.is_some();
-        let streamed = async {
-            let source = match is_stored {
-                true => Source::Content(Box::new(client.content().stream(&descriptor.digest).await?)),
-                false => Source::Registry(Box::new(
-                    session
-                        .blob(descriptor, 0)
-                        .await
-                        .map_err(|source| PullError::Fetch { what: WHAT, source })?,
-                )),
-            };
-            let path = directory.to_owned();
-            let opened = turns.run(0, move || overlay::open(&path)).await?;
-            let opened = opened
-                .map_err(|reason| PullError::Directory { chain_id: layer.chain_id.to_string(), reason })?;
-            let form = if layer.parent.is_some() { Form::Overlay } else { Form::Lowest };
-            let stream = LayerStream { turns, descriptor, diff_id: &layer.diff_id, form, limits };
-            let (deferred, ingest) = stream.run(source, ingest, opened).await?;
-            let uncompressed = (UNCOMPRESSED.to_owned(), layer.diff_id.to_string());
-            let labels = Labels::from([uncompressed]);
-            let is_written = match ingest {
-                Some(ingest) => {
-                    let source = gc_labels::source(reference, &Labels::new());
-                    let all = labels.clone().into_iter().chain(source).collect();
-                    ingest.commit(&all).await?
-                }
-                None => !is_stored,
-            };
-            if !is_written {
-                // There before, or committed by another client meanwhile.
-                client.content().set_labels(&descriptor.digest, &labels).await?;
-            }
-            Ok(deferred)
-        };
-        let streamed = streamed.await;
+        let streamed = self.stream_into(layer, directory, ingest).await;
         if streamed.is_err() && is_ingesting {
-            // The lease's deletion would take it too; this also unlocks it for a pull that waits.
-            if let Err(error) = client.content().abort(&fetch::ingest_ref(WHAT, descriptor)).await {
-                tracing::debug!(%error, "ingest not aborted");
-            }
+            self.abort(layer).await;
         }
         streamed
+    }
+
+    async fn stream_into(
+        &self,
+        layer: &Layer,
+        directory: &Path,
+        ingest: Option<Ingest>,
+    ) -> Result<(Deferred, Bytes), PullError> {
+        let Unpack { lease, session, turns, limits, layers, .. } = *self.unpack;
+        let descriptor = &layer.descriptor;
+        let is_stored = layers == Layers::Keep && ingest.is_none();
+        let source = if is_stored {
+            Source::Content(Box::new(lease.client().content().stream(&descriptor.digest).await?))
+        } else {
+            let blob = session.blob(descriptor, 0).await;
+            Source::Registry(Box::new(blob.map_err(|source| PullError::Fetch { what: WHAT, source })?))
+        };
+        let path = directory.to_owned();
+        let opened = turns.run(0, move || overlay::open(&path)).await?;
+        let opened =
+            opened.map_err(|reason| PullError::Directory { chain_id: layer.chain_id.to_string(), reason })?;
+        let form = if layer.parent.is_some() { Form::Overlay } else { Form::Lowest };
+        let stream = LayerStream { turns, descriptor, diff_id: &layer.diff_id, form, limits };
+        let (deferred, ingest) = stream.run(source, ingest, opened).await?;
+        let bytes = match ingest {
+            Some(ingest) => Bytes::Ingested(Box::new(ingest)),
+            None if is_stored => Bytes::Stored,
+            None => Bytes::Discarded,
+        };
+        Ok((deferred, bytes))
+    }
+
+    /// Makes content of a layer's bytes, with the labels that say what they are.
+    async fn keep(&self, layer: &Layer, bytes: Bytes) -> Result<(), PullError> {
+        let uncompressed = Labels::from([(UNCOMPRESSED.to_owned(), layer.diff_id.to_string())]);
+        match bytes {
+            Bytes::Discarded => return Ok(()),
+            Bytes::Stored => {}
+            Bytes::Ingested(ingest) => {
+                let source = gc_labels::source(self.unpack.reference, &Labels::new());
+                let all = uncompressed.clone().into_iter().chain(source).collect();
+                match ingest.commit(&all).await {
+                    Ok(true) => return Ok(()),
+                    // By another client, without these labels.
+                    Ok(false) => {}
+                    Err(error) => {
+                        self.abort(layer).await;
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        let content = self.unpack.lease.client().content();
+        Ok(content.set_labels(&layer.descriptor.digest, &uncompressed).await?)
+    }
+
+    /// Ends an unfinished write. The lease's deletion would too; this also unlocks it for a pull that waits.
+    async fn abort(&self, layer: &Layer) {
+        let content = self.unpack.lease.client().content();
+        if let Err(error) = content.abort(&fetch::ingest_ref(WHAT, &layer.descriptor)).await {
+            tracing::debug!(%error, "ingest not aborted");
+        }
     }
 
     async fn commit_first(
@@ -274,8 +301,9 @@ impl Direct<'_> {
                 // It was found, and has been removed since.
                 None => {
                     let _permit = permits.acquire().await;
-                    let deferred = self.stream(layer, &upper.directory).await?;
+                    let (deferred, bytes) = self.stream(layer, &upper.directory).await?;
                     self.settle(layer, deferred, upper.lower).await?;
+                    self.keep(layer, bytes).await?;
                 }
             }
             self.snapshotting.commit(layer, &active).await
