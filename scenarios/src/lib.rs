@@ -34,4 +34,4 @@ pub use search::{Story, run_seed, shrink, smaller, workload_of};
 pub use workload::{
     Access, Cut, IMAGES, Name, Operation, RegistryFault, RegistryFaultKind, Step, TAGS, Who, Workload,
 };
-pub use world::{HOST, World, image, on_host};
+pub use world::{HOST, Unpacking, World, image, on_host};

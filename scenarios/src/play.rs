@@ -44,7 +44,7 @@ pub struct Played {
 
 /// Plays `workload` with the turns of messages chosen by `choose`, and judges it.
 pub fn play(workload: &Workload, choose: impl Choose) -> Played {
-    let run = run(choose, async |world| scenario(workload, world).await);
+    let run = run(workload.unpacking, choose, async |world| scenario(workload, world).await);
     let (outcome, events) = run.outcome;
     Played { outcome, events, log: run.log }
 }

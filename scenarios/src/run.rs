@@ -2,7 +2,7 @@
 
 use sim::schedule::Choose;
 
-use crate::World;
+use crate::{Unpacking, World};
 
 /// What a run gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +18,18 @@ pub struct Run<T> {
 ///
 /// # Panics
 /// Where a runtime cannot be made.
-pub fn run<T>(mut choose: impl Choose, scenario: impl AsyncFnOnce(&mut World) -> T) -> Run<T> {
+pub fn run<T>(
+    unpacking: Unpacking,
+    mut choose: impl Choose,
+    scenario: impl AsyncFnOnce(&mut World) -> T,
+) -> Run<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing of the system");
     runtime.block_on(async {
-        let mut world = World::start().await;
+        let mut world = World::start(unpacking).await;
         let gate = world.gate().clone();
         let watch = world.watch().clone();
         let mut released = |_: &str| watch.look();

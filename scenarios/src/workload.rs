@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use sim::image::Image;
 
+use crate::Unpacking;
 use crate::generator::Generator;
 use crate::world::{image, on_host};
 
@@ -241,6 +242,8 @@ pub struct Step {
 /// Everything that is done in one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
+    /// Who unpacks layers.
+    pub unpacking: Unpacking,
     /// Whom the registry serves.
     pub access: Access,
     /// Whether the registry sends clients elsewhere for blobs.
@@ -289,7 +292,9 @@ impl Workload {
                 (0..steps).map(|_| step(&mut random, scope, access, disturbed)).collect()
             })
             .collect();
-        Workload { access, redirect: random.chance(15), faults, cuts, pulled, clients }
+        let redirect = random.chance(15);
+        let unpacking = if random.chance(50) { Unpacking::Direct } else { Unpacking::Differ };
+        Workload { unpacking, access, redirect, faults, cuts, pulled, clients }
     }
 
     /// How many operations there are.
@@ -361,6 +366,9 @@ fn name(random: &mut Generator, scope: Scope) -> Name {
 
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unpacking == Unpacking::Direct {
+            writeln!(f, "The daemon writes layers into containerd's directories.")?;
+        }
         match self.access {
             Access::Open => {}
             Access::Basic => writeln!(f, "The registry wants a password.")?,

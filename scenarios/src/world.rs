@@ -1,5 +1,7 @@
 //! A node: containerd, registry, the daemon, and other clients beside it.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use containerd::{Client, Images, Snapshots};
@@ -7,6 +9,7 @@ use sim::containerd::{Containerd, Inventory, Options, Point};
 use sim::image::{Compression, File, Image, ImageBuilder, Layer};
 use sim::registry::Registry;
 use sim::schedule::{Gate, Link};
+use tempfile::TempDir;
 
 use crate::Daemon;
 use crate::watch::Watch;
@@ -17,9 +20,26 @@ pub const HOST: &str = "localhost:5000";
 /// Simulated time after which all that was begun has ended: longer than every retry of the product but its stalls.
 const REST: Duration = Duration::from_secs(30);
 
+/// Who unpacks layers in a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpacking {
+    /// containerd's differ: its snapshots are not on this machine, as far as the daemon can see.
+    Differ,
+    /// The daemon, into containerd's own directories. Needs the privilege to set trusted attributes; without it, the
+    /// daemon leaves layers to the differ.
+    Direct,
+}
+
+impl Unpacking {
+    /// Both.
+    pub const ALL: [Unpacking; 2] = [Unpacking::Differ, Unpacking::Direct];
+}
+
 /// A simulated node.
 #[derive(Debug)]
 pub struct World {
+    /// Where the snapshots are; removed with the world.
+    _directory: Option<TempDir>,
     gate: Gate,
     containerd: Containerd,
     registry: Registry,
@@ -31,9 +51,17 @@ pub struct World {
 
 impl World {
     /// A world with an empty containerd, an empty registry and a daemon that is ready; the gate is open.
-    pub async fn start() -> World {
+    ///
+    /// # Panics
+    /// Where no directory can be made for the snapshots.
+    pub async fn start(unpacking: Unpacking) -> World {
         let gate = Gate::new();
         let mut options = Options::default();
+        let directory = match unpacking {
+            Unpacking::Differ => None,
+            Unpacking::Direct => Some(directory().expect("a directory for snapshots can be made")),
+        };
+        options.directory = directory.as_ref().map(|directory| directory.path().to_owned());
         let at = gate.clone();
         options.pause = Some(std::sync::Arc::new(move |point: Point| {
             let gate = at.clone();
@@ -44,7 +72,16 @@ impl World {
         let ctr = Link::new("ctr", &gate).containerd(&containerd);
         let other = Client::new(ctr, "k8s.io").expect("a namespace that containerd takes");
         let watch = Watch::new(&containerd);
-        let mut world = World { gate, containerd, registry, daemon: None, daemons_count: 0, other, watch };
+        let mut world = World {
+            _directory: directory,
+            gate,
+            containerd,
+            registry,
+            daemon: None,
+            daemons_count: 0,
+            other,
+            watch,
+        };
         world.restart_daemon();
         world.daemon().until_ready().await.expect("an empty containerd is known at once");
         world
@@ -130,6 +167,16 @@ impl World {
     /// What containerd holds.
     pub fn inventory(&self) -> Inventory {
         self.containerd.inventory("k8s.io")
+    }
+}
+
+/// In memory where that is possible: thousands of worlds come and go.
+fn directory() -> io::Result<TempDir> {
+    let shared_memory = Path::new("/dev/shm");
+    if shared_memory.is_dir() {
+        TempDir::with_prefix_in("cri-imaged-", shared_memory)
+    } else {
+        tempfile::tempdir()
     }
 }
 

@@ -14,8 +14,22 @@ use crate::{Cri, Process, Tools, Version, fixtures, layout, reap, socket, until}
 /// The sandbox image of every private containerd, imported before it is used: nothing can be pulled from outside here.
 pub const SANDBOX_IMAGE: &str = "localhost/pause:e2e";
 
+/// How the name of every set-up's folder begins.
+const PREFIX: &str = "cri-imaged-e2e-";
+
 /// From the start to the CRI plugin's first answer; 0.6 s measured, with room for a busy machine.
 const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a bench's containerd has and a test's has not.
+#[derive(Clone, Debug, Default)]
+pub struct ContainerdSetup {
+    /// Lines of TOML for the end of its configuration: tables of their own.
+    pub config: String,
+    /// Variables of its environment.
+    pub environment: Vec<(&'static str, &'static str)>,
+    /// A folder of unpacked packages whose programs it finds.
+    pub packages: Option<PathBuf>,
+}
 
 /// A running containerd.
 #[derive(Debug)]
@@ -23,6 +37,7 @@ pub struct Containerd {
     // Dropped first: containerd must be gone before its folder is reaped.
     process: Option<Process>,
     version: Version,
+    setup: ContainerdSetup,
     folder: TempDir,
 }
 
@@ -33,6 +48,15 @@ impl Containerd {
     /// Where it is not of the expected version or does not come up.
     pub async fn start(version: Version) -> anyhow::Result<Self> {
         Self::prepare(version)?.started().await
+    }
+
+    /// Starts one whose whole folder lies in `parent`, on a disk of its own for instance.
+    ///
+    /// # Errors
+    /// As [`Containerd::start`].
+    pub async fn start_in(parent: &Path, version: Version, setup: ContainerdSetup) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+        Self::prepare_in(folder, version, setup)?.started().await
     }
 
     /// Starts one whose root is a file system of `bytes`: a pull of more than that meets a full disk.
@@ -55,6 +79,10 @@ impl Containerd {
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         let mut command = Tools::get().command(self.version.release(), "containerd")?;
         command.arg("--config").arg(self.config_path());
+        command.envs(self.setup.environment.iter().copied());
+        if let Some(folder) = &self.setup.packages {
+            Tools::extend(&mut command, folder)?;
+        }
         let mut process = Process::start("containerd", command, &self.path("containerd.log"))?;
         let socket = self.socket();
         until("containerd and its CRI plugin answer", START_DEADLINE, || {
@@ -82,6 +110,14 @@ impl Containerd {
     /// The socket of its gRPC services and its CRI plugin.
     pub fn socket(&self) -> PathBuf {
         self.path("containerd.sock")
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// Where it was stopped.
+    pub fn process(&self) -> anyhow::Result<&Process> {
+        self.process.as_ref().context("containerd does not run")
     }
 
     /// Its version.
@@ -140,13 +176,21 @@ impl Containerd {
     }
 
     fn prepare(version: Version) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("cri-imaged-e2e-").tempdir()?;
-        let containerd = Self { process: None, version, folder };
+        Self::prepare_in(
+            tempfile::Builder::new().prefix(PREFIX).tempdir()?,
+            version,
+            ContainerdSetup::default(),
+        )
+    }
+
+    fn prepare_in(folder: TempDir, version: Version, setup: ContainerdSetup) -> anyhow::Result<Self> {
+        let containerd = Self { process: None, version, setup, folder };
         for sub in ["root", "state", "certs.d", "cni", "opt"] {
             std::fs::create_dir(containerd.path(sub))?;
         }
         let runc = Tools::get().program(version.release(), "runc")?;
-        std::fs::write(containerd.config_path(), Self::config_text(containerd.folder.path(), &runc))?;
+        let text = Self::config_text(containerd.folder.path(), &runc) + &containerd.setup.config;
+        std::fs::write(containerd.config_path(), text)?;
         Ok(containerd)
     }
 

@@ -16,6 +16,8 @@ pub struct DaemonConfig {
     pub containerd: PathBuf,
     /// The `certs.d` folder.
     pub certs_d: PathBuf,
+    /// Lines of TOML for the file's end: tables of their own.
+    pub more: String,
 }
 
 impl DaemonConfig {
@@ -24,7 +26,8 @@ impl DaemonConfig {
         let certs_d = self.certs_d.display();
         format!(
             "socket = \"{socket}\"\n[containerd]\naddress = \"{address}\"\nnamespace = \"k8s.io\"\n\
-             snapshotter = \"overlayfs\"\n[registry]\nconfig_path = \"{certs_d}\"\n"
+             snapshotter = \"overlayfs\"\n[registry]\nconfig_path = \"{certs_d}\"\n{}",
+            self.more
         )
     }
 }
@@ -42,7 +45,15 @@ impl Daemon {
     /// # Errors
     /// Where it does not come up.
     pub async fn start(containerd: &Containerd) -> anyhow::Result<Self> {
-        let mut daemon = Self::spawn(containerd.folder(), &Self::config(containerd))?;
+        Self::start_with(containerd, &Self::config(containerd)).await
+    }
+
+    /// As [`Daemon::start`], with `config`.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub async fn start_with(containerd: &Containerd, config: &DaemonConfig) -> anyhow::Result<Self> {
+        let mut daemon = Self::spawn(containerd.folder(), config)?;
         daemon.answers().await?;
         Ok(daemon)
     }
@@ -53,6 +64,7 @@ impl Daemon {
             socket: containerd.folder().join("cri-imaged.sock"),
             containerd: containerd.socket(),
             certs_d: containerd.certs_d(),
+            more: String::new(),
         }
     }
 

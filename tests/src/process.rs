@@ -21,6 +21,11 @@ pub fn hide_logs() {
     HIDDEN.store(true, Ordering::Relaxed);
 }
 
+/// Shows logs again after [`hide_logs`], for a program that goes on to something that may fail.
+pub fn show_logs() {
+    HIDDEN.store(false, Ordering::Relaxed);
+}
+
 /// A running child process.
 #[derive(Debug)]
 pub struct Process {

@@ -27,7 +27,7 @@ pub enum Access {
 /// A running registry.
 #[derive(Debug)]
 pub struct Registry {
-    _process: Process,
+    process: Process,
     _token_server: Option<TokenServer>,
     folder: TempDir,
     access: Access,
@@ -85,7 +85,7 @@ impl Registry {
             async move { running.map(|()| std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)) }
         })
         .await?;
-        Ok(Self { _process: process, _token_server: token_server, folder, access, port })
+        Ok(Self { process, _token_server: token_server, folder, access, port })
     }
 
     /// The registry's part of a reference: `127.0.0.1:port`.
@@ -96,6 +96,16 @@ impl Registry {
     /// A reference to `name` in this registry.
     pub fn reference(&self, name: &str) -> String {
         format!("{}/{name}", self.host())
+    }
+
+    /// The folder of its blobs.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// How it is reached.

@@ -41,13 +41,24 @@ pub async fn push(
 ) -> anyhow::Result<String> {
     let layout = tempfile::tempdir()?;
     layout::write(image, layout.path())?;
-    copy(registry, name, layout.path(), format.options()).await
+    push_layout(registry, name, layout.path(), format).await
 }
 
-async fn copy(registry: &Registry, name: &str, layout: &Path, options: &[&str]) -> anyhow::Result<String> {
+/// As [`push`], for the image of the OCI image layout in the folder `layout`.
+///
+/// # Errors
+/// Where skopeo fails.
+pub async fn push_layout(
+    registry: &Registry,
+    name: &str,
+    layout: &Path,
+    format: Format,
+) -> anyhow::Result<String> {
     let mut command = Tools::get().command("bookworm", "skopeo")?;
-    let digest_file = layout.join("pushed-digest");
-    command.args(["--insecure-policy", "copy", "--quiet", "--digestfile"]).arg(&digest_file).args(options);
+    let answer = tempfile::tempdir()?;
+    let digest_file = answer.path().join("pushed-digest");
+    command.args(["--insecure-policy", "copy", "--quiet", "--digestfile"]).arg(&digest_file);
+    command.args(format.options());
     match registry.access() {
         Access::TlsAndToken => command.arg("--dest-cert-dir").arg(registry.certificate_folder()),
         Access::Plain | Access::PlainAndToken | Access::PlainAndBasic => {

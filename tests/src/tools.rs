@@ -56,31 +56,50 @@ impl Tools {
     /// Where there are none.
     pub(crate) fn command_at(&self, path: &Path) -> anyhow::Result<Command> {
         let mut command = Command::new(path);
-        command.env("LD_LIBRARY_PATH", self.libraries()?);
+        // The base release's: gpgme for skopeo, libseccomp for runc.
+        command.env("LD_LIBRARY_PATH", libraries(&self.releases.join(BASE))?.join(&OsString::from(":")));
         Ok(command)
     }
 
-    /// The base release's folder of shared libraries: gpgme for skopeo, libseccomp for runc.
-    fn libraries(&self) -> anyhow::Result<OsString> {
-        let base = self.releases.join(BASE);
-        let mut found = Vec::new();
-        for lib in [base.join("usr/lib"), base.join("lib")] {
-            for entry in std::fs::read_dir(&lib).with_context(|| format!("cannot list {}", lib.display()))? {
-                let path = entry?.path();
-                if path.to_string_lossy().ends_with("-linux-gnu") {
-                    found.push(path.into_os_string());
-                }
-            }
+    /// Lets `command` also find the programs and shared libraries of packages unpacked in `folder`.
+    ///
+    /// # Errors
+    /// Where there are no libraries.
+    pub fn extend(command: &mut Command, folder: &Path) -> anyhow::Result<()> {
+        let programs = program_folders(folder).into_iter().map(PathBuf::into_os_string).collect::<Vec<_>>();
+        for (name, mut values) in [("PATH", programs), ("LD_LIBRARY_PATH", libraries(folder)?)] {
+            let set = command.as_std().get_envs().find(|(other, _)| *other == name);
+            let value = set.map_or_else(|| env::var_os(name), |(_, value)| value.map(OsString::from));
+            values.extend(value);
+            command.env(name, values.join(&OsString::from(":")));
         }
-        if found.is_empty() {
-            bail!("{} has no shared libraries", base.display());
-        }
-        Ok(found.join(&OsString::from(":")))
+        Ok(())
     }
 
     fn program_folders(&self, release: &str) -> Vec<PathBuf> {
-        ["usr/sbin", "usr/bin", "bin", "sbin"].map(|folder| self.releases.join(release).join(folder)).into()
+        program_folders(&self.releases.join(release)).into()
     }
+}
+
+fn program_folders(unpacked: &Path) -> [PathBuf; 4] {
+    ["usr/sbin", "usr/bin", "bin", "sbin"].map(|folder| unpacked.join(folder))
+}
+
+/// The folders of shared libraries.
+fn libraries(unpacked: &Path) -> anyhow::Result<Vec<OsString>> {
+    let mut found = Vec::new();
+    for lib in [unpacked.join("usr/lib"), unpacked.join("lib")].iter().filter(|lib| lib.is_dir()) {
+        for entry in std::fs::read_dir(lib).with_context(|| format!("cannot list {}", lib.display()))? {
+            let path = entry?.path();
+            if path.to_string_lossy().ends_with("-linux-gnu") {
+                found.push(path.into_os_string());
+            }
+        }
+    }
+    if found.is_empty() {
+        bail!("{} has no shared libraries", unpacked.display());
+    }
+    Ok(found)
 }
 
 /// The daemon under test.

@@ -55,3 +55,20 @@ pub(crate) fn build_binary(package: &str, binary: &str) -> anyhow::Result<PathBu
     crate::step::run(cargo()?.args(["build", "--locked", "--package", package, "--bin", binary]))?;
     Ok(target().join("debug").join(binary))
 }
+
+/// As [`build_binary`], as it ships: optimised.
+///
+/// # Errors
+/// Where the build fails.
+pub(crate) fn build_release_binary(package: &str, binary: &str) -> anyhow::Result<PathBuf> {
+    crate::step::run(cargo()?.args([
+        "build",
+        "--locked",
+        "--release",
+        "--package",
+        package,
+        "--bin",
+        binary,
+    ]))?;
+    Ok(target().join("release").join(binary))
+}

@@ -45,13 +45,23 @@ impl Prepared {
 /// # Errors
 /// Where the user is not root (containerd mounts), a tool cannot be had, or the build fails.
 pub(crate) fn prepare() -> anyhow::Result<Prepared> {
+    prepare_with(build_binary)
+}
+
+/// As [`prepare`], with the daemon as `build` makes it.
+///
+/// # Errors
+/// As [`prepare`].
+pub(crate) fn prepare_with(
+    build: impl FnOnce(&str, &str) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<Prepared> {
     if !is_root()? {
         bail!(
             "a real containerd is started, which mounts and makes cgroups: run this as root, on a Debian machine"
         );
     }
     let tools = tools::prepare()?;
-    let daemon = build_binary("cri-server", "cri-imaged")?;
+    let daemon = build("cri-server", "cri-imaged")?;
     Ok(Prepared { tools, daemon })
 }
 

@@ -3,6 +3,7 @@
 //! Relies on cargo and git alone: what else a task needs (`protoc`, `cargo-deny`, Debian's packages) the task brings
 //! into `target/tools` by itself. Never changes anything outside `target/` and the system's temporary folder.
 
+mod bench;
 mod cargo;
 mod ci;
 mod demo;
@@ -31,6 +32,8 @@ enum Task {
     Ci(ci::Arguments),
     /// The tests against real containerds and a real registry (needs root on Debian).
     E2e(e2e::Arguments),
+    /// Pulls whole images beside containerd and beside what the machine could do (needs root on Debian).
+    Bench(bench::Arguments),
     /// Searches for races in the simulator, by seed.
     Sim(sim::Arguments),
     /// Pulls an image through the daemon and shows what came of it.
@@ -56,6 +59,7 @@ fn run() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Ci(arguments) => ci::run(&arguments),
         Task::E2e(arguments) => e2e::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Deny => deny::run(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use crate::cargo::{cargo, target};
+use crate::cargo::{build_release_binary, cargo};
 use crate::step::{run as command, step};
 
 /// The fixed seeds of a CI run, and how many seconds fresh ones are tried.
@@ -78,8 +78,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
 
 /// Builds the search, optimised: it makes its choices fifty times faster so.
 fn build() -> anyhow::Result<PathBuf> {
-    command(cargo()?.args(["build", "--locked", "--release", "--package", "scenarios", "--bin", "sim"]))?;
-    Ok(target().join("release").join("sim"))
+    build_release_binary("scenarios", "sim")
 }
 
 fn scenario(name: &str, arguments: &Arguments) -> anyhow::Result<()> {

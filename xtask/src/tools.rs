@@ -12,9 +12,10 @@ use anyhow::Context as _;
 
 use apt::Apt;
 
-/// What is unpacked from one Debian release, into the folder of the release's name.
+/// What is unpacked from one Debian release.
 struct Release {
     name: &'static str,
+    folder: &'static str,
     packages: &'static [&'static str],
 }
 
@@ -23,6 +24,7 @@ struct Release {
 const RELEASES: [Release; 3] = [
     Release {
         name: "bookworm",
+        folder: "bookworm",
         packages: &[
             "containerd",
             "runc",
@@ -35,20 +37,35 @@ const RELEASES: [Release; 3] = [
             "libdevmapper1.02.1",
         ],
     },
-    Release { name: "trixie", packages: &["containerd", "docker.io"] },
-    Release { name: "sid", packages: &["containerd"] },
+    Release { name: "trixie", folder: "trixie", packages: &["containerd", "docker.io"] },
+    Release { name: "sid", folder: "sid", packages: &["containerd"] },
 ];
+
+/// igzip, in a folder of its own: a containerd that found it would inflate with it, also in a test.
+const ISAL: Release = Release { name: "bookworm", folder: "isal", packages: &["isal", "libisal2"] };
 
 /// Brings every tool and returns the folder that holds one folder a release.
 ///
 /// # Errors
 /// Where this is not Debian, the archive cannot be reached, or a package cannot be unpacked.
 pub(crate) fn prepare() -> anyhow::Result<PathBuf> {
+    prepare_all(&RELEASES)
+}
+
+/// Brings igzip and returns its folder.
+///
+/// # Errors
+/// As [`prepare`]; a bench can do without it.
+pub(crate) fn prepare_isal() -> anyhow::Result<PathBuf> {
+    Ok(prepare_all(&[ISAL])?.join(ISAL.folder))
+}
+
+fn prepare_all(releases: &[Release]) -> anyhow::Result<PathBuf> {
     let folder = crate::cargo::target().join("tools").join("debian");
-    let missing: Vec<&Release> = RELEASES.iter().filter(|release| !is_unpacked(&folder, release)).collect();
+    let missing: Vec<&Release> = releases.iter().filter(|release| !is_unpacked(&folder, release)).collect();
     if !missing.is_empty() {
         crate::step::step("Debian's packages into target/tools", || {
-            let names: Vec<&str> = RELEASES.iter().map(|release| release.name).collect();
+            let names: Vec<&str> = releases.iter().map(|release| release.name).collect();
             let apt = Apt::open(&folder.join("apt"), &names)
                 .with_context(|| format!("missing: {}", wanted(&missing)))?;
             missing.iter().try_for_each(|release| unpack(&apt, &folder, release))
@@ -69,7 +86,7 @@ fn stamp_text(release: &Release) -> String {
 }
 
 fn stamp_path(folder: &Path, release: &Release) -> PathBuf {
-    folder.join(format!("{}.stamp", release.name))
+    folder.join(format!("{}.stamp", release.folder))
 }
 
 fn is_unpacked(folder: &Path, release: &Release) -> bool {
@@ -77,7 +94,7 @@ fn is_unpacked(folder: &Path, release: &Release) -> bool {
 }
 
 fn unpack(apt: &Apt, folder: &Path, release: &Release) -> anyhow::Result<()> {
-    let into = folder.join(release.name);
+    let into = folder.join(release.folder);
     if into.exists() {
         fs::remove_dir_all(&into).with_context(|| format!("cannot empty {}", into.display()))?;
     }

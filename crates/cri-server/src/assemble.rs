@@ -10,7 +10,7 @@ use registry::{ClientConfig, Dialer, Proxies};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{Config, RegistryConfig};
+use crate::config::{self, Config, RegistryConfig};
 use crate::metrics::Metrics;
 use crate::service::Service;
 
@@ -42,7 +42,7 @@ pub(crate) fn assemble(config: &Config, metrics: &Metrics) -> Result<Assembled, 
     let puller = Puller::new(
         store.clone(),
         registry,
-        PullerConfig { cri, now: wall_clock, unpack: UnpackConfig::default() },
+        PullerConfig { cri, now: wall_clock, unpack: unpack_config(&config.unpack) },
     );
     let readiness = store.readiness();
     let follower = AbortOnDropHandle::new(tokio::spawn({
@@ -51,6 +51,17 @@ pub(crate) fn assemble(config: &Config, metrics: &Metrics) -> Result<Assembled, 
     }));
     let service = Service::new(store, puller, metrics.clone(), wall_clock);
     Ok(Assembled { service, readiness, _follower: follower })
+}
+
+fn unpack_config(config: &config::UnpackConfig) -> UnpackConfig {
+    let default = UnpackConfig::default();
+    UnpackConfig {
+        method: config.method,
+        layers: config.layers,
+        workers: config.workers.unwrap_or(default.workers),
+        niceness: config.niceness,
+        ..default
+    }
 }
 
 fn registry_config(config: &RegistryConfig) -> ClientConfig {

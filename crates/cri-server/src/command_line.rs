@@ -23,7 +23,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Pull an image through the daemon and print its id
     Pull {
         /// Reference of the image

@@ -4,7 +4,10 @@
 //! below; every fault in either is collected, so that an operator mends all of them at once.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+
+use puller::{Layers, Method};
 
 pub use flags::Flags;
 pub use load::DEFAULT_FILE;
@@ -30,6 +33,8 @@ pub struct Config {
     pub containerd: ContainerdConfig,
     /// Where images come from.
     pub registry: RegistryConfig,
+    /// How layers become snapshots.
+    pub unpack: UnpackConfig,
     /// What is told about the daemon.
     pub metrics: MetricsConfig,
 }
@@ -77,6 +82,19 @@ pub struct RegistryConfig {
     pub config_path: Vec<PathBuf>,
 }
 
+/// How layers become snapshots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnpackConfig {
+    /// Who writes the files of layers; default [`Method::Auto`].
+    pub method: Method,
+    /// What becomes of the compressed layers; default [`Layers::Keep`].
+    pub layers: Layers,
+    /// Pieces of work that run at the same time for all pulls together, at most 1024; default `None`, one a processor.
+    pub workers: Option<NonZeroUsize>,
+    /// Niceness of the threads that do it, 0 to 19; default 5: behind the node's pods, before its batch work.
+    pub niceness: i32,
+}
+
 /// What is told about the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsConfig {
@@ -98,6 +116,7 @@ impl Default for Config {
             registry: RegistryConfig {
                 config_path: vec!["/etc/containerd/certs.d".into(), "/etc/docker/certs.d".into()],
             },
+            unpack: UnpackConfig { method: Method::Auto, layers: Layers::Keep, workers: None, niceness: 5 },
             metrics: MetricsConfig { address: None },
         }
     }

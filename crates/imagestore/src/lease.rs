@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -83,8 +84,10 @@ pub struct PullLease {
     client: Client,
     bare: Client,
     live: Option<LiveLease>,
-    /// Whether the records hold the image now, so that nothing is to be collected at once.
+    /// Whether the records hold the image now.
     committed: bool,
+    /// Whether more is under the lease than the records hold, so that the collector is to run at once.
+    has_leftovers: AtomicBool,
 }
 
 /// An entry among the live leases, gone when it is dropped.
@@ -127,7 +130,14 @@ impl ImageStore {
                 return Err(error.into());
             }
             let (leased, live) = (client.with_lease(&id), Some(live));
-            Ok(PullLease { client: leased, bare: client, live, committed: false, id })
+            Ok(PullLease {
+                client: leased,
+                bare: client,
+                live,
+                committed: false,
+                has_leftovers: AtomicBool::new(false),
+                id,
+            })
         });
         // The task is never aborted, so there is no other error than its panic.
         making.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
@@ -176,7 +186,13 @@ impl PullLease {
         }
     }
 
-    /// Gives the lease back after the records were written: nothing needs to be collected. Waits until it is gone, for
+    /// Says that something could not be removed which the records will not hold: the collector takes it when the lease is
+    /// given back.
+    pub fn leave_to_collector(&self) {
+        self.has_leftovers.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives the lease back after the records were written. Waits until it is gone, for
     /// a pull that its caller knows of must not be taken for one that was cut off: the recovery of the next process
     /// would write again what another client deleted since (found by the simulator, 2026-11-24). Where containerd cannot
     /// be told, this process remembers it for its own recovery (found by the simulator, 2026-11-26).
@@ -207,10 +223,11 @@ impl PullLease {
         // Taken once: a second call, from the drop after `discard`, finds none.
         let live = self.live.take()?;
         let (id, leases, committed) = (self.id.clone(), self.bare.leases(), self.committed);
+        let sync = !committed || self.has_leftovers.load(Ordering::Relaxed);
         // Outside a runtime (the process is going down) the lease stays for the recovery of the next start.
         let runtime = tokio::runtime::Handle::try_current().ok()?;
         Some(runtime.spawn(async move {
-            match leases.delete(&id, !committed).await {
+            match leases.delete(&id, sync).await {
                 Ok(()) => {}
                 Err(error) if error.is_not_found() => {
                     tracing::warn!(lease = id.as_str(), "someone else deleted the lease of a pull");

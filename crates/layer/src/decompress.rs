@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use flate2::{FlushDecompress, Status};
 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
+
+use crate::gzip::Gzip;
 
 /// A compressed form that layers come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,14 +71,13 @@ enum State {
         head: Vec<u8>,
     },
     Gzip {
-        inflate: Box<flate2::Decompress>,
+        gzip: Box<Gzip>,
         head: Vec<u8>,
-        /// Whether a member has begun and not ended.
-        is_open: bool,
     },
     Zstd {
         decoder: Box<zstd::stream::raw::Decoder<'static>>,
         head: Vec<u8>,
+        /// Whether a frame has begun and not ended.
         is_open: bool,
     },
 }
@@ -167,8 +167,13 @@ impl Decompressor {
         if progress.produced > 0 {
             return Ok(progress.produced);
         }
-        match (&self.state, self.compression()) {
-            (State::Gzip { is_open: true, .. } | State::Zstd { is_open: true, .. }, Some(compression)) => {
+        let is_open = match &self.state {
+            State::Gzip { gzip, .. } => gzip.is_open(),
+            State::Zstd { is_open, .. } => *is_open,
+            State::Unknown(_) | State::Plain { .. } => false,
+        };
+        match self.compression() {
+            Some(compression) if is_open => {
                 Err(DecompressError::Truncated { compression, offset: self.taken })
             }
             _ => Ok(0),
@@ -181,7 +186,7 @@ impl Decompressor {
         let head = std::mem::take(head);
         self.state = match Compression::of(&head) {
             Compression::None => State::Plain { head },
-            Compression::Gzip => State::Gzip { inflate: Box::new(new_inflate()), head, is_open: true },
+            Compression::Gzip => State::Gzip { gzip: Box::new(Gzip::new()), head },
             Compression::Zstd => {
                 let decoder =
                     zstd::stream::raw::Decoder::new().map_err(|error| DecompressError::Malformed {
@@ -212,19 +217,13 @@ impl Decompressor {
                 to.copy_from_slice(from);
                 Ok(Progress { consumed: length, produced: kept + length })
             }
-            State::Gzip { inflate, head, is_open } => {
-                let mut produced = 0;
+            State::Gzip { gzip, head } => {
+                let malformed = |reason: &str| malformed(Compression::Gzip, reason.to_owned());
                 if !head.is_empty() {
-                    let head = std::mem::take(head);
                     // Four bytes are a part of the member's header: all are consumed, and nothing comes out.
-                    let step = inflate_step(inflate, is_open, &head, output)
-                        .map_err(|reason| malformed(Compression::Gzip, reason))?;
-                    produced += step.produced;
+                    gzip.step(&std::mem::take(head), output).map_err(malformed)?;
                 }
-                let (_, output) = output.split_at_mut(produced);
-                let step = inflate_step(inflate, is_open, input, output)
-                    .map_err(|reason| malformed(Compression::Gzip, reason))?;
-                Ok(Progress { consumed: step.consumed, produced: produced + step.produced })
+                gzip.step(input, output).map_err(malformed)
             }
             State::Zstd { decoder, head, is_open } => {
                 let mut produced = 0;
@@ -240,45 +239,6 @@ impl Decompressor {
                     .map_err(|reason| malformed(Compression::Zstd, reason))?;
                 Ok(Progress { consumed: step.consumed, produced: produced + step.produced })
             }
-        }
-    }
-}
-
-/// gzip with the largest window; header, CRC and length of each member are checked.
-fn new_inflate() -> flate2::Decompress {
-    flate2::Decompress::new_gzip(15)
-}
-
-fn inflate_step(
-    inflate: &mut flate2::Decompress,
-    is_open: &mut bool,
-    input: &[u8],
-    output: &mut [u8],
-) -> Result<Progress, String> {
-    let mut progress = Progress::default();
-    loop {
-        let (_, input) = input.split_at(progress.consumed);
-        let (_, output) = output.split_at_mut(progress.produced);
-        if !*is_open {
-            if input.is_empty() {
-                return Ok(progress);
-            }
-            // The next member. Go, and so containerd, takes anything else for an error too.
-            *inflate = new_inflate();
-            *is_open = true;
-        }
-        let before = (inflate.total_in(), inflate.total_out());
-        let status = inflate
-            .decompress(input, output, FlushDecompress::None)
-            .map_err(|error| error.message().map_or_else(|| error.to_string(), str::to_owned))?;
-        let (taken, made) = (inflate.total_in() - before.0, inflate.total_out() - before.1);
-        // Both are at most the lengths of the slices.
-        progress.consumed += usize::try_from(taken).unwrap_or(input.len());
-        progress.produced += usize::try_from(made).unwrap_or(output.len());
-        match status {
-            Status::StreamEnd => *is_open = false,
-            Status::Ok | Status::BufError if taken == 0 && made == 0 => return Ok(progress),
-            Status::Ok | Status::BufError => {}
         }
     }
 }

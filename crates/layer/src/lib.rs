@@ -18,6 +18,7 @@
 //! No network, no containerd.
 
 mod decompress;
+mod gzip;
 mod hasher;
 mod limits;
 pub mod tar;

@@ -81,7 +81,7 @@ fn a_crash_at_any_point_of_a_removal_leaves_an_image_that_is_whole_or_gone() {
 #[test]
 fn a_crash_at_any_point_of_the_recovery_leaves_the_image_fully_there_or_fully_gone() {
     for (count, label, is_there) in
-        [(1, "Diff/Apply", false), (1, "Images/Create", true), (2, "Images/Create", true)]
+        [(1, "Snapshots/Commit", false), (1, "Images/Create", true), (2, "Images/Create", true)]
     {
         every_point(async |world, at| {
             let app = image(1);

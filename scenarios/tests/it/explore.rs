@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scenarios::{Run, World, run};
+use scenarios::{Run, Unpacking, World, run};
 use sim::schedule::{Choose, Exhaustive, Gate, Priorities, Random};
 use tokio::time::timeout;
 
@@ -33,6 +33,7 @@ pub(crate) fn ensure(holds: bool, why: impl Display) -> Told<()> {
 #[track_caller]
 fn one<T>(
     way: impl Display,
+    unpacking: Unpacking,
     choose: impl Choose,
     scenario: impl AsyncFnOnce(&mut World) -> Told<T>,
 ) -> (T, Vec<String>) {
@@ -41,7 +42,7 @@ fn one<T>(
         Ok(told) => told,
         Err(_) => Err(format!("not done after {} s of simulated time", SCENARIO_WITHIN.as_secs())),
     };
-    let Run { outcome, log } = match catch_unwind(AssertUnwindSafe(|| run(choose, scenario))) {
+    let Run { outcome, log } = match catch_unwind(AssertUnwindSafe(|| run(unpacking, choose, scenario))) {
         Ok(run) => run,
         Err(panic) => {
             #[expect(
@@ -49,33 +50,41 @@ fn one<T>(
                 reason = "a panic that is passed on says nothing of the run it came from"
             )]
             {
-                eprintln!("{way}: panicked");
+                eprintln!("{way}, {unpacking:?}: panicked");
             }
             resume_unwind(panic)
         }
     };
     match outcome {
         Ok(value) => (value, log),
-        Err(why) => panic!("{way}: {why}\n{}", log.join("\n")),
+        Err(why) => panic!("{way}, {unpacking:?}: {why}\n{}", log.join("\n")),
     }
 }
 
-/// Runs every order of the messages, and answers how many there were. More than `max` is a failure: the scenario is
-/// not small.
+/// Runs every order of the messages with each way of unpacking, and answers how many there were with the one that had
+/// fewer. More than `max` is a failure: the scenario is not small.
 #[track_caller]
 pub(crate) fn every_order(max: usize, scenario: impl AsyncFn(&mut World) -> Told<()>) -> usize {
-    let all = Exhaustive::new();
-    for count in 1.. {
-        one(format_args!("order {count}"), all.run(), async |world: &mut World| scenario(world).await);
-        assert!(count <= max, "more than {max} orders");
-        if !all.next() {
-            return count;
+    let mut fewest = usize::MAX;
+    for unpacking in Unpacking::ALL {
+        let all = Exhaustive::new();
+        let mut count = 0;
+        loop {
+            count += 1;
+            let scenario = async |world: &mut World| scenario(world).await;
+            one(format_args!("order {count}"), unpacking, all.run(), scenario);
+            assert!(count <= max, "more than {max} orders");
+            if !all.next() {
+                break;
+            }
         }
+        fewest = fewest.min(count);
     }
-    unreachable!("a count that never ends")
+    fewest
 }
 
-/// Runs under each seed, once with uniform choices and once with priorities.
+/// Runs under each seed, once with uniform choices and once with priorities; layers are unpacked by the differ with even
+/// seeds and by the daemon with odd ones.
 ///
 /// `cargo xtask sim --scenario NAME` says by the environment that other seeds are tried, or that one is replayed.
 #[track_caller]
@@ -93,7 +102,8 @@ pub(crate) fn seeds(seeds: Range<u64>, scenario: impl AsyncFn(&mut World) -> Tol
         ];
         for (way, choose) in ways {
             let scenario = async |world: &mut World| scenario(world).await;
-            let ((), log) = one(format_args!("{way}, seed {seed}"), choose, scenario);
+            let unpacking = if seed % 2 == 0 { Unpacking::Differ } else { Unpacking::Direct };
+            let ((), log) = one(format_args!("{way}, seed {seed}"), unpacking, choose, scenario);
             if replayed.is_some() {
                 #[expect(clippy::print_stdout, reason = "a replay is for reading")]
                 {
@@ -112,7 +122,10 @@ fn number(variable: &str) -> Option<u64> {
 /// Runs once, with the messages that contain one of `late` behind all others: those of the last behind those of the first.
 #[track_caller]
 pub(crate) fn late(late: &'static [&'static str], scenario: impl AsyncFn(&mut World) -> Told<()>) {
-    one(format_args!("late {late:?}"), Late(late), async |world: &mut World| scenario(world).await);
+    for unpacking in Unpacking::ALL {
+        let scenario = async |world: &mut World| scenario(world).await;
+        one(format_args!("late {late:?}"), unpacking, Late(late), scenario);
+    }
 }
 
 /// The choice of [`late`].
@@ -127,21 +140,24 @@ impl Choose for Late {
     }
 }
 
-/// Runs once for every point of what the scenario does, with an event there, until the scenario says that the event
-/// came too late; answers the number of points.
+/// Runs once for every point of what the scenario does, with each way of unpacking and with an event there, until the
+/// scenario says that the event came too late; answers the number of points with the way that had fewer.
 #[track_caller]
 pub(crate) fn every_point(scenario: impl AsyncFn(&mut World, &At) -> Told<bool>) -> usize {
-    for step in 0..POINTS_MAX {
-        let at = At::new(step);
-        let choose = at.choose();
-        let scenario = async |world: &mut World| scenario(world, &at).await;
-        let (came, _) = one(format_args!("event at point {step}"), choose, scenario);
-        if !came {
-            assert!(step > 0, "the event never came");
-            return step;
+    let points = Unpacking::ALL.map(|unpacking| {
+        for step in 0..POINTS_MAX {
+            let at = At::new(step);
+            let choose = at.choose();
+            let scenario = async |world: &mut World| scenario(world, &at).await;
+            let (came, _) = one(format_args!("event at point {step}"), unpacking, choose, scenario);
+            if !came {
+                assert!(step > 0, "the event never came");
+                return step;
+            }
         }
-    }
-    panic!("no end after {POINTS_MAX} points")
+        panic!("no end after {POINTS_MAX} points")
+    });
+    points.into_iter().min().unwrap_or_default()
 }
 
 /// One event at one point: after so many messages of others.

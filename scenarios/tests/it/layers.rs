@@ -1,6 +1,6 @@
 //! Images that have layers in common, and names for them.
 
-use scenarios::{image, on_host, run};
+use scenarios::{Unpacking, image, on_host, run};
 use sim::schedule::Script;
 
 use crate::expect::{fully_gone, fully_there, pull_works, there_or_gone};
@@ -8,7 +8,7 @@ use crate::explore::{ensure, every_point, seeds, told};
 
 /// 30 seeds.
 #[test]
-fn two_images_that_share_a_layer_are_pulled_side_by_side() {
+fn two_pulls_that_share_a_layer_fetch_it_once() {
     seeds(0..30, async |world| {
         let (one, two) = (image(1), image(2));
         world.registry().push("app", Some("1"), &one);
@@ -18,6 +18,7 @@ fn two_images_that_share_a_layer_are_pulled_side_by_side() {
         let (first, second) = futures::join!(world.daemon().pull(&first), world.daemon().pull(&second));
         told(first)?;
         told(second)?;
+        told(world.check_fetched_once())?;
         fully_there(world, &one, "app", "1").await?;
         fully_there(world, &two, "app", "2").await
     });
@@ -68,7 +69,7 @@ fn two_images_that_share_a_layer_are_removed_side_by_side() {
 fn the_beginning_of_an_id_is_the_image_where_it_is_the_only_one_and_an_error_else() {
     // Of so many images two ids begin with the same digit.
     const IMAGES: u64 = 17;
-    let run = run(Script::new([]), async |world| {
+    let run = run(Unpacking::Differ, Script::new([]), async |world| {
         let mut ids = Vec::new();
         for number in 0..IMAGES {
             let repository = format!("app{number}");

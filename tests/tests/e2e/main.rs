@@ -19,8 +19,10 @@ mod crash;
 mod errors;
 mod in_a_container;
 mod layers;
+mod mounted;
 mod pull;
 mod remove;
+mod unpack;
 
 /// Makes one test for each containerd line of each body.
 macro_rules! for_each_version {
@@ -71,6 +73,8 @@ for_each_version! {
     layers: generated_layers_are_the_same_tree_as_containerds,
         the_machines_own_files_are_the_same_tree_as_containerds,
         what_containerd_refuses_is_what_the_specification_says;
+    unpack: the_daemon_and_the_differ_leave_the_same,
+        discarded_layers_are_not_in_the_content_store;
 }
 
 /// One line only: what differs from the tests above is the container, not the containerd.

@@ -66,9 +66,15 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, key: &key::Key, value: &Spanned<DeValue<'_>>) {
-        let Some(text) = value.get_ref().as_str() else { return self.wrong_type(key.name, "string", value) };
+        let text = match (value.get_ref(), key.is_number) {
+            (DeValue::String(text), false) => text.to_string(),
+            // As written: what is no decimal number is said to be none.
+            (DeValue::Integer(number), true) => number.to_string(),
+            (_, true) => return self.wrong_type(key.name, "whole number", value),
+            (_, false) => return self.wrong_type(key.name, "string", value),
+        };
         let origin = self.origin(&value.span());
-        if let Err(problem) = key.set(self.config, text, origin) {
+        if let Err(problem) = key.set(self.config, &text, origin) {
             self.problems.push(problem);
         }
     }

@@ -26,6 +26,18 @@ pub struct Flags {
     /// Directories of hosts.toml files, with `:` between them (key `registry.config_path`)
     #[arg(long, value_name = "PATHS")]
     pub registry_config_path: Option<String>,
+    /// Who writes the files of layers, `auto` or `differ` (key `unpack.method`)
+    #[arg(long, value_name = "METHOD")]
+    pub unpack_method: Option<String>,
+    /// What becomes of compressed layers, `keep` or `discard` (key `unpack.layers`)
+    #[arg(long, value_name = "POLICY")]
+    pub unpack_layers: Option<String>,
+    /// Pieces of unpacking work at a time, 0 for one a processor (key `unpack.workers`)
+    #[arg(long, value_name = "COUNT")]
+    pub unpack_workers: Option<String>,
+    /// Niceness of the threads that unpack, 0 to 19 (key `unpack.niceness`)
+    #[arg(long, value_name = "NICENESS")]
+    pub unpack_niceness: Option<String>,
     /// Loopback address for metrics and health, "" for none (key `metrics.address`)
     #[arg(long, value_name = "IP:PORT")]
     pub metrics_address: Option<String>,

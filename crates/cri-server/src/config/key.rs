@@ -1,6 +1,8 @@
 //! The keys: their names in the file, their flags, and the field of [`Config`] that each sets.
 
-use super::value::{identifier, loopback_address, path_list, socket_path};
+use super::value::{identifier, loopback_address, niceness, path_list, socket_path, workers};
+use puller::{Layers, Method};
+
 use super::{BadValue, Config, CriAddress, Fault, Flags, Origin, Problem};
 
 /// One key.
@@ -10,6 +12,8 @@ pub(super) struct Key {
     pub(super) table: &'static str,
     /// Its name in full: `containerd.address`.
     pub(super) name: &'static str,
+    /// Whether the file has a whole number for it, not a string.
+    pub(super) is_number: bool,
     /// Its flag, with the dashes.
     pub(super) flag: &'static str,
     given: fn(&Flags) -> &Option<String>,
@@ -44,6 +48,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         table: "",
         name: "socket",
+        is_number: false,
         flag: "--socket",
         given: |flags| &flags.socket,
         set: |config, text| socket_path(text).map(|path| config.socket = path),
@@ -51,6 +56,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         table: "containerd",
         name: "containerd.address",
+        is_number: false,
         flag: "--containerd-address",
         given: |flags| &flags.containerd_address,
         set: |config, text| socket_path(text).map(|path| config.containerd.address = path),
@@ -58,6 +64,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         table: "containerd",
         name: "containerd.namespace",
+        is_number: false,
         flag: "--containerd-namespace",
         given: |flags| &flags.containerd_namespace,
         set: |config, text| identifier(text).map(|name| config.containerd.namespace = name),
@@ -65,6 +72,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         table: "containerd",
         name: "containerd.snapshotter",
+        is_number: false,
         flag: "--containerd-snapshotter",
         given: |flags| &flags.containerd_snapshotter,
         set: |config, text| identifier(text).map(|name| config.containerd.snapshotter = name),
@@ -72,6 +80,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         table: "containerd",
         name: "containerd.cri_address",
+        is_number: false,
         flag: "--containerd-cri-address",
         given: |flags| &flags.containerd_cri_address,
         set: |config, text| {
@@ -83,13 +92,61 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         table: "registry",
         name: "registry.config_path",
+        is_number: false,
         flag: "--registry-config-path",
         given: |flags| &flags.registry_config_path,
         set: |config, text| path_list(text).map(|paths| config.registry.config_path = paths),
     },
     Key {
+        table: "unpack",
+        name: "unpack.method",
+        is_number: false,
+        flag: "--unpack-method",
+        given: |flags| &flags.unpack_method,
+        set: |config, text| {
+            config.unpack.method = match text {
+                "auto" => Method::Auto,
+                "differ" => Method::Differ,
+                _ => return Err(BadValue::NotOneOf(&["auto", "differ"])),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        table: "unpack",
+        name: "unpack.layers",
+        is_number: false,
+        flag: "--unpack-layers",
+        given: |flags| &flags.unpack_layers,
+        set: |config, text| {
+            config.unpack.layers = match text {
+                "keep" => Layers::Keep,
+                "discard" => Layers::Discard,
+                _ => return Err(BadValue::NotOneOf(&["keep", "discard"])),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        table: "unpack",
+        name: "unpack.workers",
+        is_number: true,
+        flag: "--unpack-workers",
+        given: |flags| &flags.unpack_workers,
+        set: |config, text| workers(text).map(|count| config.unpack.workers = count),
+    },
+    Key {
+        table: "unpack",
+        name: "unpack.niceness",
+        is_number: true,
+        flag: "--unpack-niceness",
+        given: |flags| &flags.unpack_niceness,
+        set: |config, text| niceness(text).map(|niceness| config.unpack.niceness = niceness),
+    },
+    Key {
         table: "metrics",
         name: "metrics.address",
+        is_number: false,
         flag: "--metrics-address",
         given: |flags| &flags.metrics_address,
         set: |config, text| loopback_address(text).map(|address| config.metrics.address = address),

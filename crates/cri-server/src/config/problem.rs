@@ -160,6 +160,27 @@ pub enum BadValue {
     /// What is served there is not for the network.
     #[error("must be a loopback address")]
     NotLoopback,
+    /// Another word than those that there are.
+    #[error("must be {}", words(.0))]
+    NotOneOf(&'static [&'static str]),
+    /// No whole number, or one out of range.
+    #[error("must be a whole number from {min} to {max}")]
+    NotInRange {
+        /// The least.
+        min: usize,
+        /// The largest.
+        max: usize,
+    },
+}
+
+/// `a`, `b` or `c`.
+fn words(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 struct DidYouMean<'a>(&'a Option<String>);

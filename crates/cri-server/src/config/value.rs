@@ -1,6 +1,7 @@
 //! Turns the text of a value into what it means, or says why it cannot.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::BadValue;
@@ -44,6 +45,23 @@ pub(super) fn loopback_address(text: &str) -> Result<Option<SocketAddr>, BadValu
     }
     let address: SocketAddr = text.parse().map_err(|_| BadValue::NotSocketAddress)?;
     if address.ip().is_loopback() { Ok(Some(address)) } else { Err(BadValue::NotLoopback) }
+}
+
+/// Pieces of work at a time; zero stands for as many as there are processors.
+pub(super) fn workers(text: &str) -> Result<Option<NonZeroUsize>, BadValue> {
+    const MAX: usize = 1024;
+    match text.parse::<usize>() {
+        Ok(count) if count <= MAX => Ok(NonZeroUsize::new(count)),
+        _ => Err(BadValue::NotInRange { min: 0, max: MAX }),
+    }
+}
+
+/// How far a thread stands back, never how far it pushes ahead.
+pub(super) fn niceness(text: &str) -> Result<i32, BadValue> {
+    match text.parse::<i32>() {
+        Ok(niceness @ 0..=19) => Ok(niceness),
+        _ => Err(BadValue::NotInRange { min: 0, max: 19 }),
+    }
 }
 
 fn absolute_path(text: &str) -> Result<PathBuf, BadValue> {

@@ -101,6 +101,11 @@ snapshotter = "native"
 cri_address = "/run/cri.sock"
 [registry]
 config_path = "/etc/a:/etc/b"
+[unpack]
+method = "differ"
+layers = "discard"
+workers = 3
+niceness = 19
 [metrics]
 address = "[::1]:9091"
 "#,
@@ -120,6 +125,14 @@ address = "[::1]:9091"
                         "/etc/a",
                         "/etc/b",
                     ],
+                },
+                unpack: UnpackConfig {
+                    method: Differ,
+                    layers: Discard,
+                    workers: Some(
+                        3,
+                    ),
+                    niceness: 19,
                 },
                 metrics: MetricsConfig {
                     address: Some(
@@ -157,6 +170,19 @@ fn bounds_of_paths_and_names() {
 }
 
 #[test]
+fn words_and_numbers_of_unpacking() {
+    check(
+        "[unpack]\nmethod = 'native'\nlayers = 'drop'\nworkers = '2'\nniceness = -1",
+        expect![[r#"
+            node.toml:2: `unpack.method` cannot be `native`: must be `auto` or `differ`
+            node.toml:3: `unpack.layers` cannot be `drop`: must be `keep` or `discard`
+            node.toml:4: `unpack.workers` must be a whole number, not string
+            node.toml:5: `unpack.niceness` cannot be `-1`: must be a whole number from 0 to 19
+        "#]],
+    );
+}
+
+#[test]
 fn the_default_file_is_the_default_and_names_every_key() {
     assert_eq!(Config::parse(DEFAULT_TOML, Path::new("default.toml")).expect("valid"), Config::default());
     // The one key whose default is another key's value stands there as a comment.
@@ -181,10 +207,15 @@ fn each_flag_sets_its_own_key_and_stands_in_the_help() {
         containerd_snapshotter: flag("s"),
         containerd_cri_address: flag("/cri"),
         registry_config_path: flag("/r1:/r2"),
+        unpack_method: flag("differ"),
+        unpack_layers: flag("discard"),
+        unpack_workers: flag("7"),
+        unpack_niceness: flag("11"),
         metrics_address: flag("127.0.0.1:1"),
     };
     let text = "socket = '/s'\n[containerd]\naddress = '/c'\nnamespace = 'n'\nsnapshotter = 's'\ncri_address = '/cri'\n\
-        [registry]\nconfig_path = '/r1:/r2'\n[metrics]\naddress = '127.0.0.1:1'";
+        [registry]\nconfig_path = '/r1:/r2'\n[unpack]\nmethod = 'differ'\nlayers = 'discard'\n\
+        workers = 7\nniceness = 11\n[metrics]\naddress = '127.0.0.1:1'";
     assert_eq!(
         Config::load(&flags).expect("valid"),
         Config::parse(text, Path::new("node.toml")).expect("valid")

@@ -91,7 +91,7 @@ impl LayerStream<'_> {
     async fn inflate(
         &self,
         mut inputs: mpsc::Receiver<Vec<Bytes>>,
-        outputs: mpsc::Sender<Vec<u8>>,
+        outputs: mpsc::Sender<Filled>,
         mut empty: mpsc::Receiver<Vec<u8>>,
     ) -> Result<(), PullError> {
         let mut inflate = Inflate::new(self.descriptor, self.limits);
@@ -137,22 +137,22 @@ impl LayerStream<'_> {
     async fn untar(
         &self,
         directory: OwnedFd,
-        mut outputs: mpsc::Receiver<Vec<u8>>,
+        mut outputs: mpsc::Receiver<Filled>,
         emptied: mpsc::Sender<Vec<u8>>,
     ) -> Result<Deferred, PullError> {
         let mut unpacker = Unpacker::new(directory, self.form, self.limits);
         let mut hasher = Hasher::of(self.diff_id.digest());
         let mut malformed = None;
         let failed = |source| PullError::Unpack { layer: self.descriptor.digest.to_string(), source };
-        while let Some(mut buffer) = outputs.recv().await {
+        while let Some(Filled { buffer, length }) = outputs.recv().await {
             let is_malformed = malformed.is_some();
-            let pushed;
-            (unpacker, hasher, buffer, pushed) = self
+            let (emptied_buffer, pushed);
+            (unpacker, hasher, emptied_buffer, pushed) = self
                 .turns
-                .run(buffer.len(), move || {
-                    hasher.update(&buffer);
-                    let pushed = if is_malformed { Ok(()) } else { unpacker.push(&buffer) };
-                    buffer.resize(OUTPUT_BYTES, 0);
+                .run(length, move || {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    hasher.update(bytes);
+                    let pushed = if is_malformed { Ok(()) } else { unpacker.push(bytes) };
                     (unpacker, hasher, buffer, pushed)
                 })
                 .await?;
@@ -162,7 +162,7 @@ impl LayerStream<'_> {
                 other => other.map_err(failed)?,
             }
             // Full only where there are more buffers than were made; closed where the inflating has ended.
-            let _ = emptied.try_send(buffer);
+            let _ = emptied.try_send(emptied_buffer);
         }
         malformed.map_or(Ok(()), Err).map_err(failed)?;
         let actual = hasher.finish();
@@ -215,6 +215,13 @@ async fn store(
     Ok(Some(ingest))
 }
 
+/// A buffer of which the first `length` bytes count. It goes around at its whole length, for to make it longer again would
+/// be to write all of it.
+struct Filled {
+    buffer: Vec<u8>,
+    length: usize,
+}
+
 /// The state of a decompression between two pieces of work.
 struct Inflate {
     verifier: Verifier,
@@ -223,7 +230,7 @@ struct Inflate {
     malformed: Option<DecompressError>,
     limits: Limits,
     input: Vec<Bytes>,
-    /// Whole length when it is being filled; then `filled` bytes count.
+    /// The buffer that is being filled; empty where there is none.
     output: Vec<u8>,
     filled: usize,
     taken: u64,
@@ -284,11 +291,8 @@ impl Inflate {
         self.input.iter().map(Bytes::len).sum()
     }
 
-    fn take_output(&mut self) -> Vec<u8> {
-        let mut output = std::mem::take(&mut self.output);
-        output.truncate(self.filled);
-        self.filled = 0;
-        output
+    fn take_output(&mut self) -> Filled {
+        Filled { buffer: std::mem::take(&mut self.output), length: std::mem::take(&mut self.filled) }
     }
 
     fn step(&mut self, is_last: bool) -> Result<Step, Problem> {

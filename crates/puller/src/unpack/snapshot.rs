@@ -71,13 +71,14 @@ impl Snapshotting<'_> {
         }
     }
 
-    /// Removes a half-written snapshot after an error that matters more than this one's failure: without its lease
-    /// the collector takes it anyway.
+    /// Removes an active snapshot. Where that fails, the collector takes it once it has no lease: whatever the caller does
+    /// matters more.
     pub(super) async fn remove(&self, active: &Active) {
         if let Err(error) = self.snapshots().remove(&active.key).await
             && !error.is_not_found()
         {
-            tracing::debug!(%error, "half-written snapshot not removed");
+            tracing::debug!(%error, "active snapshot not removed");
+            self.lease.leave_to_collector();
         }
     }
 

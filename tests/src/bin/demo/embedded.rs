@@ -39,6 +39,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         socket: path("cri-imaged.sock"),
         containerd: path("containerd.sock"),
         certs_d: path("certs.d"),
+        more: String::new(),
     };
     let mut daemon = Daemon::spawn(folder.path(), &config)?;
     daemon.answers().await?;

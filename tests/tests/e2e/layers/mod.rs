@@ -3,7 +3,6 @@
 mod generate;
 mod gnu_tar;
 mod model;
-mod mounted;
 mod ours;
 mod specification;
 mod theirs;

@@ -7,7 +7,7 @@ use layer::{Counts, Form, Limits, UnpackError, Unpacker};
 use layer_testing::Tree;
 use rustix::fs::{Mode, OFlags, open};
 
-use super::mounted::Mounted;
+use crate::mounted::Mounted;
 
 /// Unpacks `layers`, the lowest first, below `folder`; answers their directories, the uppermost first.
 pub(crate) fn unpack(layers: &[Vec<u8>], folder: &Path) -> Result<Vec<PathBuf>, UnpackError> {

@@ -9,7 +9,7 @@ use layer_testing::Tree;
 use oci::Descriptor;
 use tests::Containerd;
 
-use super::mounted::Mounted;
+use crate::mounted::Mounted;
 
 /// A containerd that unpacks what it is given.
 pub(crate) struct Theirs {
