@@ -119,7 +119,7 @@ fn odd_links() -> Vec<(&'static str, Archive)> {
         });
         links.file("l0/file", "x")
     };
-    let deep = "d/".repeat(1900);
+    let deep = "d/".repeat(700);
     let deeper = (0..6).fold(Archive::new().file(format!("{deep}f"), ""), |archive, number| {
         let before = if number == 0 { String::new() } else { format!("s{}/", number - 1) };
         archive

@@ -1,7 +1,9 @@
 //! One layer of an image, from bytes to directory.
 //!
-//! So far that is the verification of the bytes as they stream by: [`Verifier`]. Decompression and unpacking are
-//! containerd's (`Diff.Apply`) until the fast path does them here.
+//! Each stage takes bytes as they come and keeps none: [`Verifier`] holds them against their descriptor, [`Decompressor`]
+//! makes the archive of them, [`Hasher`] its digest, and [`Unpacker`] files, by the events of [`tar::Parser`]. What a layer
+//! needs of those below it is [`Deferred`]. Nothing here trusts a byte: what an archive may ask for is in [`Limits`], and
+//! no name and no link leads out of the directory that is unpacked into.
 //!
 //! ```
 //! use layer::Verifier;
@@ -15,7 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! No network, no containerd.
+//! No network, no containerd, no threads.
 
 mod decompress;
 mod gzip;

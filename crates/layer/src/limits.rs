@@ -15,7 +15,8 @@ pub struct Limits {
     /// do more than 1032; a Zstandard frame of nothing but zeros can, up to the free bytes.
     pub ratio_max: u64,
     /// Bytes of memory for what cannot be done before the layer ends: the times of its directories, and its hard links to
-    /// files of the layers below. Default: 64 MiB, which is some 400 000 directories.
+    /// files of the layers below. Default: 128 MiB, which is some 500 000 directories with
+    /// long paths.
     pub kept_bytes_max: u64,
 }
 
@@ -31,7 +32,7 @@ impl Default for Limits {
             path_bytes_max: 4096,
             bytes_max: 1 << 40,
             ratio_max: 1100,
-            kept_bytes_max: 64 << 20,
+            kept_bytes_max: 128 << 20,
         }
     }
 }

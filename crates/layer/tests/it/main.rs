@@ -6,5 +6,6 @@
 mod errors;
 mod gnu_tar;
 mod hostile;
+mod layers;
 mod pieces;
 mod support;
