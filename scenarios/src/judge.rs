@@ -215,6 +215,10 @@ fn rewrite(event: &Event) -> Option<Op> {
     Some(Op { act, began: event.began, ended: u32::MAX - 16 })
 }
 
+fn is_damage(event: &Event) -> bool {
+    matches!(event.operation, Operation::RemoveSnapshot(_) | Operation::DeleteManifest(_))
+}
+
 /// What an event means to the model.
 fn acts(events: &[Event], event: &Event) -> Vec<Op> {
     let at = |act| Op { act, began: event.began, ended: event.ended };
@@ -225,19 +229,24 @@ fn acts(events: &[Event], event: &Event) -> Vec<Op> {
     match &event.operation {
         Operation::Pull { tag, .. } => {
             let began = began_jointly(events, event);
-            match &event.answer {
+            let images = values_of_tag(events, *tag, began, event.ended);
+            let mut ops = Vec::new();
+            if events.iter().any(is_damage) {
+                ops.push(Op { began, ..at(Act::Mend { images }) });
+            }
+            ops.extend(match &event.answer {
                 Answer::Pulled(Some(image)) => {
                     let act = Act::Pull { tag: *tag % TAGS, images: 1 << image, certain: true };
                     vec![Op { began, ..at(act) }]
                 }
                 _ => {
-                    let images = values_of_tag(events, *tag, began, event.ended);
                     // Twice: recovery also writes again what another client deleted after the pull wrote it, for a pull
                     // that nobody was told of is not over.
                     let act = Act::Pull { tag: *tag % TAGS, images, certain: false };
                     vec![later(act.clone(), began), later(act, began)]
                 }
-            }
+            });
+            ops
         }
         Operation::Remove(name) if is_certain => vec![at(Act::Remove { name: *name, certain: true })],
         Operation::Remove(name) => vec![later(Act::Remove { name: *name, certain: false }, event.began)],

@@ -11,7 +11,8 @@
 //!   as it was before them;
 //! - an operation that failed, was given up or lost its daemon may take effect at any later moment (recovery completes
 //!   it, and writes again what another client deleted meanwhile), or in part, or not at all;
-//! - a record that another client wrote for an image that is not there leads nowhere.
+//! - a record that another client wrote for an image that is not there leads nowhere;
+//! - a pull that runs mends, before it takes effect, an image of which another client has taken a part away.
 
 mod model;
 
@@ -43,6 +44,8 @@ pub(crate) enum Act {
     Retag { name: Name, to: u8, certain: bool },
     /// Another client took a part of an image away; `certain` that it did.
     Damage { image: u8, certain: bool },
+    /// A pull that runs brought what another client had taken away of one of `images` (a set); its names follow later.
+    Mend { images: u8 },
     /// Nothing goes on any more, and all events were told.
     Settled,
 }
@@ -130,6 +133,7 @@ impl Search<'_> {
             | Act::Retag { certain, .. }
             | Act::Damage { certain, .. } => certain,
             Act::Delete { found, .. } => found.is_some(),
+            Act::Mend { .. } => false,
             _ => true,
         })
     }
@@ -200,6 +204,10 @@ impl Search<'_> {
             Act::Damage { image, .. } => {
                 through.broken |= bit(image);
                 through.whole &= !bit(image);
+                vec![through]
+            }
+            Act::Mend { images } => {
+                through.whole |= images;
                 vec![through]
             }
             Act::Settled => {
@@ -292,6 +300,17 @@ mod tests {
         assert!(explain(&[deleted.clone(), late], &[0]).is_ok());
         let settled = op(Act::Settled, 3, 4);
         assert!(explain(&[deleted, settled, read(TAG, Some(0), 5, 6)], &[0]).is_err());
+    }
+
+    #[test]
+    fn a_pull_that_runs_may_mend_an_image_before_it_has_its_effect() {
+        let damage = op(Act::Damage { image: 0, certain: true }, 1, 2);
+        let mend = op(Act::Mend { images: 1 }, 3, 10);
+        let history = |read| {
+            [damage.clone(), mend.clone(), pull(3, 10), read, remove(6, 7), self::read(TAG, Some(0), 11, 12)]
+        };
+        assert!(explain(&history(read(TAG, Some(0), 4, 5)), &[0]).is_ok());
+        assert!(explain(&history(read(TAG, None, 4, 5)), &[0]).is_ok());
     }
 
     #[test]
