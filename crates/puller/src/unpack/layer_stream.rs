@@ -1,19 +1,19 @@
 //! One layer from the registry, or from the content store, into a directory: a stream all the way.
 //!
 //! ```text
-//! source ──► gather ──► verify, inflate ──► hash, untar ──► directory
+//! source ──► gather ──► inflate ──► hash, untar ──► directory
+//!              ├──────► verify
 //!              └──────► ingest
 //! ```
 //! Each arrow is a bounded queue, so that a slow stage slows those before it; what computes or blocks takes its turns
-//! among the [`Workers`](crate::workers::Workers). In memory are at most [`BYTES_MAX`] of a layer, whatever its size.
+//! among the [`Workers`](crate::workers::Workers). In memory are about five megabytes of a
+//! layer, whatever its size.
 
 use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
 use containerd::{ContentStream, Ingest};
-use layer::{
-    DecompressError, Decompressor, Deferred, Form, Hasher, Limits, Progress, UnpackError, Unpacker, Verifier,
-};
+use layer::{DecompressError, Decompressor, Deferred, Form, Hasher, Limits, UnpackError, Unpacker, Verifier};
 use oci::{Descriptor, DiffId};
 use registry::Blob;
 use tokio::sync::mpsc;
@@ -75,26 +75,49 @@ impl LayerStream<'_> {
         directory: OwnedFd,
     ) -> Result<(Deferred, Option<Ingest>), PullError> {
         let (inputs, inflating) = mpsc::channel(1);
+        let (hashed, verifying) = mpsc::channel(1);
         let (outputs, untarring) = mpsc::channel(1);
         let (emptied, empty) = mpsc::channel(OUTPUTS);
         let (written, ingesting) = mpsc::channel(INGEST_CHUNKS);
         let written = ingest.is_some().then_some(written);
-        let ((), ingest, (), deferred) = tokio::try_join!(
-            gather(source, inputs, written),
+        let ((), ingest, (), inflated, untarred) = tokio::try_join!(
+            gather(source, inputs, hashed, written),
             store(ingest, ingesting),
+            self.verify(verifying),
             self.inflate(inflating, outputs, empty),
             self.untar(directory, untarring, emptied),
         )?;
-        Ok((deferred, ingest))
+        // Told only of bytes that are the descriptor's: those that broke on their way should be called that.
+        inflated?;
+        Ok((untarred?, ingest))
     }
 
+    async fn verify(&self, mut inputs: mpsc::Receiver<Vec<Bytes>>) -> Result<(), PullError> {
+        let failed = |source| PullError::Verify { what: "layer", source };
+        let mut verifier = Verifier::new(self.descriptor.digest.clone(), self.descriptor.size);
+        while let Some(input) = inputs.recv().await {
+            let updated;
+            (verifier, updated) = self
+                .turns
+                .run(length(&input), move || {
+                    let updated = input.iter().try_for_each(|bytes| verifier.update(bytes));
+                    (verifier, updated)
+                })
+                .await?;
+            updated.map_err(failed)?;
+        }
+        verifier.finish().map_err(failed)
+    }
+
+    /// Fails at once where nothing else can be at fault; what the archive itself is at fault for is the inner error.
     async fn inflate(
         &self,
         mut inputs: mpsc::Receiver<Vec<Bytes>>,
         outputs: mpsc::Sender<Filled>,
         mut empty: mpsc::Receiver<Vec<u8>>,
-    ) -> Result<(), PullError> {
-        let mut inflate = Inflate::new(self.descriptor, self.limits);
+    ) -> Result<Result<(), PullError>, PullError> {
+        let layer = || self.descriptor.digest.to_string();
+        let mut inflate = Inflate::new(self.limits);
         let mut made = 0;
         loop {
             let next = inputs.recv().await;
@@ -119,7 +142,19 @@ impl LayerStream<'_> {
                         (inflate, step)
                     })
                     .await?;
-                let more = step.map_err(|problem| problem.of(self.descriptor))?;
+                let more = match step {
+                    Ok(more) => more,
+                    Err(Problem::Decompress(source)) => {
+                        // The rest is only verified.
+                        while inputs.recv().await.is_some() {}
+                        return Ok(Err(PullError::Decompress { layer: layer(), source }));
+                    }
+                    Err(Problem::Ratio(limit)) => {
+                        let what = "the count of uncompressed bytes for each compressed one";
+                        let source = UnpackError::Limit { what, limit };
+                        return Err(PullError::Unpack { layer: layer(), source });
+                    }
+                };
                 if more == Step::Full || is_last {
                     // Fails where the untarring has failed, which is what the whole answers then.
                     let _ = outputs.send(inflate.take_output()).await;
@@ -129,17 +164,18 @@ impl LayerStream<'_> {
                 }
             }
             if is_last {
-                return inflate.finish().map_err(|problem| problem.of(self.descriptor));
+                return Ok(Ok(()));
             }
         }
     }
 
+    /// As [`LayerStream::inflate`].
     async fn untar(
         &self,
         directory: OwnedFd,
         mut outputs: mpsc::Receiver<Filled>,
         emptied: mpsc::Sender<Vec<u8>>,
-    ) -> Result<Deferred, PullError> {
+    ) -> Result<Result<Deferred, PullError>, PullError> {
         let mut unpacker = Unpacker::new(directory, self.form, self.limits);
         let mut hasher = Hasher::of(self.diff_id.digest());
         let mut malformed = None;
@@ -157,49 +193,57 @@ impl LayerStream<'_> {
                 })
                 .await?;
             match pushed {
-                // The rest is only verified: bytes that broke on their way should be called that.
+                // The rest is only verified.
                 Err(error @ UnpackError::Tar(_)) => malformed = malformed.or(Some(error)),
                 other => other.map_err(failed)?,
             }
             // Full only where there are more buffers than were made; closed where the inflating has ended.
             let _ = emptied.try_send(emptied_buffer);
         }
-        malformed.map_or(Ok(()), Err).map_err(failed)?;
+        if let Some(source) = malformed {
+            return Ok(Err(failed(source)));
+        }
         let actual = hasher.finish();
-        let (counts, deferred) = self.turns.run(0, move || unpacker.finish()).await?.map_err(failed)?;
+        let (counts, deferred) = match self.turns.run(0, move || unpacker.finish()).await? {
+            Ok(unpacked) => unpacked,
+            Err(source @ UnpackError::Tar(_)) => return Ok(Err(failed(source))),
+            Err(source) => return Err(failed(source)),
+        };
         if actual != self.diff_id.digest().as_str() {
-            return Err(PullError::DiffId {
-                layer: self.descriptor.digest.to_string(),
-                expected: self.diff_id.to_string(),
-                actual,
-            });
+            let (layer, expected) = (self.descriptor.digest.to_string(), self.diff_id.to_string());
+            return Ok(Err(PullError::DiffId { layer, expected, actual }));
         }
         if counts.skipped_xattrs > 0 {
             tracing::warn!(layer = %self.descriptor.digest, count = counts.skipped_xattrs,
                 "extended attributes of the layer were left out: not for archives, or not supported here");
         }
-        Ok(deferred)
+        Ok(Ok(deferred))
     }
+}
+
+fn length(chunks: &[Bytes]) -> usize {
+    chunks.iter().map(Bytes::len).sum()
 }
 
 async fn gather(
     mut source: Source,
     inputs: mpsc::Sender<Vec<Bytes>>,
+    hashed: mpsc::Sender<Vec<Bytes>>,
     written: Option<mpsc::Sender<Bytes>>,
 ) -> Result<(), PullError> {
-    let (mut gathered, mut length) = (Vec::new(), 0);
+    let mut gathered: Vec<Bytes> = Vec::new();
     // A send fails where a later stage has failed, which is what the whole answers then.
     while let Some(bytes) = source.chunk().await? {
         if let Some(written) = &written {
             let _ = written.send(bytes.clone()).await;
         }
-        length += bytes.len();
         gathered.push(bytes);
-        if length >= INPUT_BYTES {
+        if length(&gathered) >= INPUT_BYTES {
+            let _ = hashed.send(gathered.clone()).await;
             let _ = inputs.send(std::mem::take(&mut gathered)).await;
-            length = 0;
         }
     }
+    let _ = hashed.send(gathered.clone()).await;
     let _ = inputs.send(gathered).await;
     Ok(())
 }
@@ -224,10 +268,7 @@ struct Filled {
 
 /// The state of a decompression between two pieces of work.
 struct Inflate {
-    verifier: Verifier,
     decompressor: Decompressor,
-    /// Why no more is decompressed. The rest is verified all the same: bytes that broke on their way should be called that.
-    malformed: Option<DecompressError>,
     limits: Limits,
     input: Vec<Bytes>,
     /// The buffer that is being filled; empty where there is none.
@@ -246,31 +287,14 @@ enum Step {
 }
 
 enum Problem {
-    Verify(layer::VerifyError),
-    Decompress(layer::DecompressError),
+    Decompress(DecompressError),
     Ratio(u64),
 }
 
-impl Problem {
-    fn of(self, descriptor: &Descriptor) -> PullError {
-        let layer = descriptor.digest.to_string();
-        match self {
-            Problem::Verify(source) => PullError::Verify { what: "layer", source },
-            Problem::Decompress(source) => PullError::Decompress { layer, source },
-            Problem::Ratio(limit) => {
-                let what = "the count of uncompressed bytes for each compressed one";
-                PullError::Unpack { layer, source: layer::UnpackError::Limit { what, limit } }
-            }
-        }
-    }
-}
-
 impl Inflate {
-    fn new(descriptor: &Descriptor, limits: Limits) -> Inflate {
+    fn new(limits: Limits) -> Inflate {
         Inflate {
-            verifier: Verifier::new(descriptor.digest.clone(), descriptor.size),
             decompressor: Decompressor::new(),
-            malformed: None,
             limits,
             input: Vec::new(),
             output: Vec::new(),
@@ -288,7 +312,7 @@ impl Inflate {
     }
 
     fn cost(&self) -> usize {
-        self.input.iter().map(Bytes::len).sum()
+        length(&self.input)
     }
 
     fn take_output(&mut self) -> Filled {
@@ -300,20 +324,8 @@ impl Inflate {
             let Some(room) = self.output.get_mut(self.filled..).filter(|room| !room.is_empty()) else {
                 return Ok(Step::Full);
             };
-            let step = match self.malformed {
-                None => self.decompressor.step(bytes, room),
-                Some(_) => Ok(Progress { consumed: bytes.len(), produced: 0 }),
-            };
-            let progress = match step {
-                Ok(progress) => progress,
-                Err(error) => {
-                    self.malformed = Some(error);
-                    continue;
-                }
-            };
-            let taken = bytes.split_to(progress.consumed);
-            // Hashed as they are taken: they are in the cache now.
-            self.verifier.update(&taken).map_err(Problem::Verify)?;
+            let progress = self.decompressor.step(bytes, room).map_err(Problem::Decompress)?;
+            drop(bytes.split_to(progress.consumed));
             let is_taken = bytes.is_empty();
             self.advance(progress.consumed, progress.produced)?;
             // What is taken may still have more to put out where the output is full.
@@ -321,17 +333,18 @@ impl Inflate {
                 self.input.pop();
             }
         }
-        while is_last && self.malformed.is_none() {
+        if !is_last {
+            return Ok(Step::Drained);
+        }
+        loop {
             let Some(room) = self.output.get_mut(self.filled..).filter(|room| !room.is_empty()) else {
                 return Ok(Step::Full);
             };
-            match self.decompressor.finish(room) {
-                Ok(0) => break,
-                Ok(produced) => self.advance(0, produced)?,
-                Err(error) => self.malformed = Some(error),
+            match self.decompressor.finish(room).map_err(Problem::Decompress)? {
+                0 => return Ok(Step::Drained),
+                produced => self.advance(0, produced)?,
             }
         }
-        Ok(Step::Drained)
     }
 
     fn advance(&mut self, taken: usize, made: usize) -> Result<(), Problem> {
@@ -341,11 +354,5 @@ impl Inflate {
         let limit = self.limits.ratio_max;
         let most = self.taken.saturating_mul(limit).max(Limits::RATIO_FREE_BYTES);
         if self.made > most { Err(Problem::Ratio(limit)) } else { Ok(()) }
-    }
-
-    /// Says whether the bytes were those of the descriptor, and only then whether they were compressed bytes.
-    fn finish(self) -> Result<(), Problem> {
-        self.verifier.finish().map_err(Problem::Verify)?;
-        self.malformed.map_or(Ok(()), |error| Err(Problem::Decompress(error)))
     }
 }
