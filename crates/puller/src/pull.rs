@@ -27,39 +27,54 @@ pub(crate) async fn pull(
     // Every pull asks the registry, also when all bytes are here: only it can say whether these credentials may have
     // the image, and what a tag means now.
     let resolved = session.resolve().await?;
-    let resolved_after = begun.elapsed();
+    let resolved_at = Instant::now();
     // The lease comes before the first byte: containerd may collect between a blob's commit and the record naming it.
     let lease = shared.store.lease(&reference, (shared.config.now)()).await?;
-    let (image_id, way) = match bring(&shared, &reference, &session, &resolved, &lease).await {
-        Ok(unpacked) => unpacked,
-        Err(error) => {
-            lease.discard().await;
-            return Err(error);
-        }
-    };
+    let Brought { image_id, way, documents_at } =
+        match bring(&shared, &reference, &session, &resolved, &lease).await {
+            Ok(brought) => brought,
+            Err(error) => {
+                lease.discard().await;
+                return Err(error);
+            }
+        };
+    let layers_at = Instant::now();
     let pulled = Pulled { image_id, target: resolved.descriptor };
-    finish(&shared, lease, &reference, &pulled).await?;
+    let records_at = finish(&shared, lease, &reference, &pulled).await?;
+    let seconds = |from: Instant, to: Instant| to.duration_since(from).as_secs_f64();
+    let ended = Instant::now();
     tracing::info!(
-        image = %reference, image_id = %pulled.image_id, target = %pulled.target.digest,
-        unpack = way.name(), resolve_s = resolved_after.as_secs_f64(), pull_s = begun.elapsed().as_secs_f64(),
+        image = %reference, image_id = %pulled.image_id, target = %pulled.target.digest, unpack = way.name(),
+        resolve_s = seconds(begun, resolved_at), documents_s = seconds(resolved_at, documents_at),
+        layers_s = seconds(documents_at, layers_at), records_s = seconds(layers_at, records_at),
+        shown_s = seconds(records_at, ended), pull_s = seconds(begun, ended),
         "pulled"
     );
     Ok(pulled)
 }
 
-/// Brings all that the image is made of into containerd, under the lease, and answers its id.
+/// What is in containerd when all but the records is.
+struct Brought {
+    image_id: ImageId,
+    way: unpack::Way,
+    /// When the documents were there, and the layers' turn came.
+    documents_at: Instant,
+}
+
+/// Brings all that the image is made of into containerd, under the lease.
 async fn bring(
     shared: &Shared,
     reference: &Reference,
     session: &Session,
     resolved: &Resolved,
     lease: &PullLease,
-) -> Result<(ImageId, unpack::Way), PullError> {
+) -> Result<Brought, PullError> {
     let config = shared.store.config();
     let client = lease.client();
     let how = shared.config.unpack;
     let way = Way { reference, platform: &config.platform, client, session, layers: how.layers };
     let documents = way.down(resolved).await?;
+    let documents_at = Instant::now();
     let snapshotter = config.snapshotter.as_str();
     let unpack = Unpack {
         reference,
@@ -76,17 +91,18 @@ async fn bring(
     let (top, way) = unpack.all(&documents).await?;
     let descriptor = &documents.manifest.config;
     hold_snapshot(client, snapshotter, descriptor, top.as_ref()).await?;
-    Ok((ImageId::new(descriptor.digest.clone()), way))
+    Ok(Brought { image_id: ImageId::new(descriptor.digest.clone()), way, documents_at })
 }
 
 /// Writes the records and waits until containerd's plugin shows the image. The writing is on a task of its own: once
-/// begun it ends, so that a caller that goes away leaves an image with all its names or none.
+/// begun it ends, so that a caller that goes away leaves an image with all its names or none. Answers when the records
+/// were written.
 async fn finish(
     shared: &Arc<Shared>,
     lease: PullLease,
     reference: &Reference,
     pulled: &Pulled,
-) -> Result<(), PullError> {
+) -> Result<Instant, PullError> {
     let committing = tokio::spawn({
         let (store, reference, pulled) = (shared.store.clone(), reference.clone(), pulled.clone());
         async move {
@@ -97,10 +113,11 @@ async fn finish(
     });
     // The task is never aborted, so it ends early only by a panic, which the runtime has reported.
     committing.await.map_err(|error| PullError::Ended(error.to_string()))??;
-    match &shared.config.cri {
-        Some(cri) => visible::wait(cri, &shared.store, &pulled.image_id).await,
-        None => Ok(()),
+    let records_at = Instant::now();
+    if let Some(cri) = &shared.config.cri {
+        visible::wait(cri, &shared.store, &pulled.image_id).await?;
     }
+    Ok(records_at)
 }
 
 /// Makes the collector keep the snapshot chain with the config: from record to config to snapshot.
