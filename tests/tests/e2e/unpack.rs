@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use containerd::{Client, ContentInfo, Prepared};
+use layer::tar::{Kind, Time};
 use layer_testing::Tree;
 use tests::{
     Access, Containerd, Daemon, DaemonConfig, Format, Registry, SIX_LAYERS_OUTPUT, Version, push, run_to_end,
@@ -49,7 +50,11 @@ async fn left(containerd: &Containerd) -> anyhow::Result<Left> {
     };
     let options = mounts.first().context("a snapshot has a mount")?.options.join(",");
     let mounted = Mounted::overlay(&options)?;
-    let tree = Tree::read(mounted.path())?;
+    let mut tree = Tree::read(mounted.path())?;
+    // Directories without an entry have the time at which they were made; `layers` compares those that have one.
+    for node in tree.nodes.values_mut().filter(|node| node.kind == Kind::Directory) {
+        node.modified = Time::default();
+    }
     drop(mounted);
     snapshots.remove("look").await?;
     let of_image = |info: &ContentInfo| {
@@ -79,8 +84,10 @@ pub(crate) async fn discarded_layers_are_not_in_the_content_store(version: Versi
     let (containerd, _daemon, is_direct) = pulled(version, "[unpack]\nlayers = \"discard\"\n").await?;
     assert!(is_direct, "the daemon left the layers to containerd");
     let image = six_layers()?;
-    let labels = left(&containerd).await?.labels;
-    assert_eq!(labels.len(), 2, "there is more than manifest and config: {labels:?}");
+    let mut labels = left(&containerd).await?.labels;
+    // The sandbox image, which was imported, has a layer in common with it.
+    labels.retain(|_, labels| labels.keys().any(|key| key.starts_with("containerd.io/distribution.source.")));
+    assert_eq!(labels.len(), 2, "more than manifest and config were brought: {labels:?}");
     // As with containerd's discard_unpacked_layers: nothing refers to what is not there.
     let of_manifest = labels.get(image.manifest().digest()).context("the manifest is there")?;
     let references = of_manifest.keys().filter(|key| key.starts_with("containerd.io/gc.ref.content."));
