@@ -1,6 +1,7 @@
 //! Both ways of unpacking make the same of an image, and layers are kept or not.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use containerd::{Client, ContentInfo, Prepared};
@@ -42,7 +43,11 @@ async fn client(containerd: &Containerd) -> anyhow::Result<Client> {
 
 async fn left(containerd: &Containerd) -> anyhow::Result<Left> {
     let client = client(containerd).await?;
-    let snapshots = client.snapshots("overlayfs");
+    // Without a lease containerd's collector takes the snapshot while it is looked at.
+    #[expect(clippy::disallowed_methods, reason = "a real containerd compares it with the wall's clock")]
+    let expires = SystemTime::now() + Duration::from_secs(3600);
+    let lease = client.leases().create("look", expires, BTreeMap::new()).await?;
+    let snapshots = client.with_lease(&lease).snapshots("overlayfs");
     let image = six_layers()?;
     let top = image.chain_ids().pop().context("it has layers")?;
     let Prepared::Active(mounts) = snapshots.prepare("look", &top, &BTreeMap::new()).await? else {
@@ -57,6 +62,7 @@ async fn left(containerd: &Containerd) -> anyhow::Result<Left> {
     }
     drop(mounted);
     snapshots.remove("look").await?;
+    client.leases().delete(&lease, false).await?;
     let of_image = |info: &ContentInfo| {
         let digests = [image.manifest().digest(), image.config().digest()];
         digests.contains(&info.digest.as_str())
