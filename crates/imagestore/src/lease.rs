@@ -20,7 +20,7 @@ const LEASE_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// What this process knows of its leases, for recovery.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LiveLeases {
+pub(crate) struct KnownLeases {
     known: Arc<Mutex<Known>>,
 }
 
@@ -33,7 +33,7 @@ struct Known {
     numbers: u64,
 }
 
-impl LiveLeases {
+impl KnownLeases {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,7 +57,8 @@ impl LiveLeases {
         self.known().live.remove(id);
     }
 
-    pub(crate) fn contains(&self, id: &str) -> bool {
+    /// Whether a pull of this process runs under it.
+    pub(crate) fn is_live(&self, id: &str) -> bool {
         self.known().live.contains(id)
     }
 
@@ -94,7 +95,7 @@ pub struct PullLease {
 #[derive(Debug)]
 struct LiveLease {
     id: String,
-    leases: LiveLeases,
+    leases: KnownLeases,
 }
 
 impl Drop for LiveLease {
@@ -113,12 +114,12 @@ impl ImageStore {
     /// A lease that containerd makes for a dropped call is given back like any other.
     pub async fn lease(&self, reference: &Reference, now: SystemTime) -> Result<PullLease, StoreError> {
         let shared = &self.shared;
-        let number = shared.live_leases.next_number();
+        let number = shared.known_leases.next_number();
         let id = format!("cri-imaged-{}-{number}", shared.config.instance);
         let labels = BTreeMap::from([(LEASE_REFERENCE.to_owned(), reference.as_str().to_owned())]);
         // Live before it exists: a recovery that runs meanwhile must not take it for a leftover.
-        let live = LiveLease { id: id.clone(), leases: shared.live_leases.clone() };
-        shared.live_leases.insert(id.clone());
+        let live = LiveLease { id: id.clone(), leases: shared.known_leases.clone() };
+        shared.known_leases.insert(id.clone());
         let client = shared.client.clone();
         // On a task of its own: a caller that goes away while containerd makes the lease does not know whether there is
         // one, and a deletion could overtake the call that makes it. This way the answer is awaited, and the lease that

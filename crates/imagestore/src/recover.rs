@@ -23,10 +23,10 @@ impl ImageStore {
         let mut ended = 0usize;
         for lease in leases.list().await? {
             let Some(reference) = lease.labels.get(LEASE_REFERENCE) else { continue };
-            if shared.live_leases.contains(lease.id.as_str()) {
+            if shared.known_leases.is_live(lease.id.as_str()) {
                 continue;
             }
-            let is_finished = shared.live_leases.is_finished(lease.id.as_str());
+            let is_finished = shared.known_leases.is_finished(lease.id.as_str());
             if !is_finished && let Ok(reference) = Reference::parse(reference) {
                 self.complete_records(&lease, &reference, records).await?;
             }
@@ -36,7 +36,7 @@ impl ImageStore {
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error.into()),
             }
-            shared.live_leases.forget(lease.id.as_str());
+            shared.known_leases.forget(lease.id.as_str());
         }
         if ended > 0 {
             self.collect().await?;

@@ -82,7 +82,7 @@ impl ImageStore {
     /// Makes containerd's collector run to its end: the only calls that wait for it are synchronous deletions.
     pub(crate) async fn collect(&self) -> Result<(), StoreError> {
         let leases = self.shared.client.leases();
-        let id = self.shared.live_leases.collector_id(&self.shared.config.instance);
+        let id = self.shared.known_leases.collector_id(&self.shared.config.instance);
         let lease = leases.create_expired(&id).await?;
         match leases.delete(&lease, true).await {
             Ok(()) => Ok(()),

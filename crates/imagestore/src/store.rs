@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::details::is_of_the_record;
 use crate::index::{Entry, Index};
-use crate::lease::LiveLeases;
+use crate::lease::KnownLeases;
 use crate::locks::KeyedLocks;
 use crate::lookup::{self, Found};
 use crate::usage::UsageCache;
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     refreshing: KeyedLocks,
     /// Orders commit and remove, by image id and by name.
     pub(crate) changing: KeyedLocks,
-    pub(crate) live_leases: LiveLeases,
+    pub(crate) known_leases: KnownLeases,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) usage: UsageCache,
     pub(crate) plugin: ArcSwapOption<SnapshotterPlugin>,
@@ -66,7 +66,7 @@ impl ImageStore {
                 index_writer: Mutex::default(),
                 refreshing: KeyedLocks::default(),
                 changing: KeyedLocks::default(),
-                live_leases: LiveLeases::default(),
+                known_leases: KnownLeases::default(),
                 readiness,
                 usage: UsageCache::default(),
                 plugin: ArcSwapOption::empty(),

@@ -17,9 +17,12 @@ const FOREIGN_STALL_MAX: Duration = Duration::from_secs(300);
 const FOREIGN_POLL_MIN: Duration = Duration::from_millis(20);
 const FOREIGN_POLL_MAX: Duration = Duration::from_secs(1);
 
+/// What a layer is called in errors and in the names of its writes.
+pub(crate) const LAYER: &str = "layer";
+
 /// The name under which a blob is written. containerd's own pull uses the same, so that the two wait for each other
 /// instead of fetching a blob twice.
-pub(crate) fn ingest_ref(what: &str, descriptor: &Descriptor) -> String {
+fn ingest_ref(what: &str, descriptor: &Descriptor) -> String {
     format!("{what}-{}", descriptor.digest)
 }
 
@@ -73,16 +76,19 @@ pub(crate) async fn layer(
     descriptor: &Descriptor,
     labels: &Labels,
 ) -> Result<(), PullError> {
-    const WHAT: &str = "layer";
-    let Some(ingest) = open(client, WHAT, descriptor).await? else { return Ok(()) };
+    let Some(ingest) = open(client, LAYER, descriptor).await? else { return Ok(()) };
     let streamed = stream(session, descriptor, ingest, labels).await;
     if streamed.is_err() {
-        // The lease's deletion would take it too; this also unlocks it for a pull that waits.
-        if let Err(error) = client.content().abort(&ingest_ref(WHAT, descriptor)).await {
-            tracing::debug!(%error, "ingest not aborted");
-        }
+        abort_layer(client, descriptor).await;
     }
     streamed
+}
+
+/// Ends the unfinished write of a layer. The lease's deletion would too; this also unlocks it for a pull that waits.
+pub(crate) async fn abort_layer(client: &Client, descriptor: &Descriptor) {
+    if let Err(error) = client.content().abort(&ingest_ref(LAYER, descriptor)).await {
+        tracing::debug!(%error, "ingest not aborted");
+    }
 }
 
 async fn stream(
@@ -91,15 +97,14 @@ async fn stream(
     mut ingest: Ingest,
     labels: &Labels,
 ) -> Result<(), PullError> {
-    const WHAT: &str = "layer";
-    let failed = |source| PullError::Fetch { what: WHAT, source };
+    let failed = |source| PullError::Fetch { what: LAYER, source };
     let mut verifier = Verifier::new(descriptor.digest.clone(), descriptor.size);
     let mut blob = session.blob(descriptor, 0).await.map_err(failed)?;
     while let Some(bytes) = blob.chunk().await.map_err(failed)? {
-        verifier.update(&bytes).map_err(|source| PullError::Verify { what: WHAT, source })?;
+        verifier.update(&bytes).map_err(|source| PullError::Verify { what: LAYER, source })?;
         ingest.write(bytes).await?;
     }
-    verifier.finish().map_err(|source| PullError::Verify { what: WHAT, source })?;
+    verifier.finish().map_err(|source| PullError::Verify { what: LAYER, source })?;
     ingest.commit(labels).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The keys: their names in the file, their flags, and the field of [`Config`] that each sets.
 
-use super::value::{identifier, loopback_address, niceness, path_list, socket_path, workers};
+use super::value::{identifier, loopback_address, niceness, one_of, path_list, socket_path, workers};
 use puller::{Layers, Method};
 
 use super::{BadValue, Config, CriAddress, Fault, Flags, Origin, Problem};
@@ -104,12 +104,8 @@ pub(super) const KEYS: &[Key] = &[
         flag: "--unpack-method",
         given: |flags| &flags.unpack_method,
         set: |config, text| {
-            config.unpack.method = match text {
-                "auto" => Method::Auto,
-                "differ" => Method::Differ,
-                _ => return Err(BadValue::NotOneOf(&["auto", "differ"])),
-            };
-            Ok(())
+            let words = [("auto", Method::Auto), ("differ", Method::Differ)];
+            one_of(text, &words).map(|method| config.unpack.method = method)
         },
     },
     Key {
@@ -119,12 +115,8 @@ pub(super) const KEYS: &[Key] = &[
         flag: "--unpack-layers",
         given: |flags| &flags.unpack_layers,
         set: |config, text| {
-            config.unpack.layers = match text {
-                "keep" => Layers::Keep,
-                "discard" => Layers::Discard,
-                _ => return Err(BadValue::NotOneOf(&["keep", "discard"])),
-            };
-            Ok(())
+            let words = [("keep", Layers::Keep), ("discard", Layers::Discard)];
+            one_of(text, &words).map(|layers| config.unpack.layers = layers)
         },
     },
     Key {

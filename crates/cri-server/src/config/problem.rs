@@ -136,7 +136,7 @@ pub enum Fault {
 }
 
 /// Why a key cannot have a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadValue {
     /// Paths are not relative to wherever the daemon was started.
@@ -162,7 +162,7 @@ pub enum BadValue {
     NotLoopback,
     /// Another word than those that there are.
     #[error("must be {}", words(.0))]
-    NotOneOf(&'static [&'static str]),
+    NotOneOf(Vec<&'static str>),
     /// No whole number, or one out of range.
     #[error("must be a whole number from {min} to {max}")]
     NotInRange {

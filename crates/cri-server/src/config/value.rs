@@ -47,6 +47,12 @@ pub(super) fn loopback_address(text: &str) -> Result<Option<SocketAddr>, BadValu
     if address.ip().is_loopback() { Ok(Some(address)) } else { Err(BadValue::NotLoopback) }
 }
 
+/// What the word stands for.
+pub(super) fn one_of<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, BadValue> {
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+    found.ok_or_else(|| BadValue::NotOneOf(words.iter().map(|(word, _)| *word).collect()))
+}
+
 /// Pieces of work at a time; zero stands for as many as there are processors.
 pub(super) fn workers(text: &str) -> Result<Option<NonZeroUsize>, BadValue> {
     const MAX: usize = 1024;

@@ -16,7 +16,7 @@ use crate::tar::{Entry, Kind, Time};
 
 /// Attributes only the kernel's overlay and its administrator may set: an archive that had them would decide what is seen
 /// of the layers below.
-const ADMINISTRATORS: &[u8] = b"trusted.";
+pub(super) const ADMINISTRATORS: &[u8] = b"trusted.";
 
 pub(super) fn timestamps(modified: Time) -> Timestamps {
     let modified = modified.bounded();

@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::attributes::through;
+use super::attributes::{ADMINISTRATORS, through};
 use super::error::{During as _, UnpackError};
 use super::path::join;
 use super::places::{is_directory, is_whiteout, open_inside};
@@ -163,7 +163,7 @@ pub(super) fn copy_xattrs(from: &[u8], to: &[u8], flags: XattrFlags, path: &[u8]
     };
     let names = list.get(..length).unwrap_or_default().split(|byte| *byte == 0);
     let mut value = vec![0u8; LIST_BYTES_MAX];
-    for name in names.filter(|name| !name.is_empty() && !name.starts_with(b"trusted.")) {
+    for name in names.filter(|name| !name.is_empty() && !name.starts_with(ADMINISTRATORS)) {
         let length = match lgetxattr(from, name, &mut value) {
             Ok(length) => length,
             Err(Errno::OPNOTSUPP | Errno::NODATA) => continue,

@@ -34,8 +34,6 @@ use crate::{PullError, fetch};
 /// waits for containerd's disk in between; as many as CRI-O fetches.
 const LAYERS_AT_ONCE: usize = 6;
 
-const WHAT: &str = "layer";
-
 /// What becomes of a layer's compressed bytes, once it is unpacked.
 enum Bytes {
     /// They are written, and to be made content.
@@ -202,13 +200,13 @@ impl Direct<'_> {
     async fn stream(&self, layer: &Layer, directory: &Path) -> Result<(Deferred, Bytes), PullError> {
         let client = self.unpack.lease.client();
         let ingest = match self.unpack.layers {
-            Layers::Keep => fetch::open(client, WHAT, &layer.descriptor).await?,
+            Layers::Keep => fetch::open(client, fetch::LAYER, &layer.descriptor).await?,
             Layers::Discard => None,
         };
         let is_ingesting = ingest.is_some();
         let streamed = self.stream_into(layer, directory, ingest).await;
         if streamed.is_err() && is_ingesting {
-            self.abort(layer).await;
+            fetch::abort_layer(self.unpack.lease.client(), &layer.descriptor).await;
         }
         streamed
     }
@@ -226,7 +224,9 @@ impl Direct<'_> {
             Source::Content(Box::new(lease.client().content().stream(&descriptor.digest).await?))
         } else {
             let blob = session.blob(descriptor, 0).await;
-            Source::Registry(Box::new(blob.map_err(|source| PullError::Fetch { what: WHAT, source })?))
+            Source::Registry(Box::new(
+                blob.map_err(|source| PullError::Fetch { what: fetch::LAYER, source })?,
+            ))
         };
         let path = directory.to_owned();
         let opened = turns.run(0, move || overlay::open(&path)).await?;
@@ -257,7 +257,7 @@ impl Direct<'_> {
                     // By another client, without these labels.
                     Ok(false) => {}
                     Err(error) => {
-                        self.abort(layer).await;
+                        fetch::abort_layer(self.unpack.lease.client(), &layer.descriptor).await;
                         return Err(error.into());
                     }
                 }
@@ -265,14 +265,6 @@ impl Direct<'_> {
         }
         let content = self.unpack.lease.client().content();
         Ok(content.set_labels(&layer.descriptor.digest, &uncompressed).await?)
-    }
-
-    /// Ends an unfinished write. The lease's deletion would too; this also unlocks it for a pull that waits.
-    async fn abort(&self, layer: &Layer) {
-        let content = self.unpack.lease.client().content();
-        if let Err(error) = content.abort(&fetch::ingest_ref(WHAT, &layer.descriptor)).await {
-            tracing::debug!(%error, "ingest not aborted");
-        }
     }
 
     async fn commit_first(

@@ -19,6 +19,7 @@ use registry::Blob;
 use tokio::sync::mpsc;
 
 use crate::PullError;
+use crate::fetch::LAYER;
 use crate::workers::Turns;
 
 /// Compressed bytes that are gathered for one piece of work.
@@ -43,7 +44,7 @@ impl Source {
     async fn chunk(&mut self) -> Result<Option<Bytes>, PullError> {
         match self {
             Source::Registry(blob) => {
-                blob.chunk().await.map_err(|source| PullError::Fetch { what: "layer", source })
+                blob.chunk().await.map_err(|source| PullError::Fetch { what: LAYER, source })
             }
             Source::Content(stream) => Ok(stream.chunk().await?),
         }
@@ -93,7 +94,7 @@ impl LayerStream<'_> {
     }
 
     async fn verify(&self, mut inputs: mpsc::Receiver<Vec<Bytes>>) -> Result<(), PullError> {
-        let failed = |source| PullError::Verify { what: "layer", source };
+        let failed = |source| PullError::Verify { what: LAYER, source };
         let mut verifier = Verifier::new(self.descriptor.digest.clone(), self.descriptor.size);
         while let Some(input) = inputs.recv().await {
             let updated;
