@@ -65,6 +65,21 @@ fn two_images_that_share_a_layer_are_removed_side_by_side() {
     });
 }
 
+/// Without this, a daemon that never unpacks by itself would pass all scenarios of that way. Needs root, as that way does.
+#[test]
+fn the_daemon_unpacks_by_itself_where_the_snapshots_are_on_its_machine() {
+    for unpacking in Unpacking::ALL {
+        let run = run(unpacking, Script::new([]), async |world| {
+            world.registry().push("app", Some("1"), &image(1));
+            world.gate().close();
+            told(world.daemon().pull(&on_host("app:1")).await).map(drop)
+        });
+        assert_eq!(run.outcome, Ok(()));
+        let is_applied = run.log.iter().any(|line| line.contains("Diff/Apply"));
+        assert_eq!(is_applied, unpacking == Unpacking::Differ, "{unpacking:?}:\n{}", run.log.join("\n"));
+    }
+}
+
 #[test]
 fn the_beginning_of_an_id_is_the_image_where_it_is_the_only_one_and_an_error_else() {
     // Of so many images two ids begin with the same digit.
