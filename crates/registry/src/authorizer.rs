@@ -161,7 +161,7 @@ async fn fetch_token(
     secret: Option<&str>,
 ) -> Result<Token, Failure> {
     let requested_at = Instant::now().into_std();
-    let stall = shared.config.stall_timeout;
+    let pace = shared.pace();
     let mut request =
         Request::builder().uri(realm.uri()).body(Full::default()).map_err(|_| ProtocolError::Header)?;
     let headers = request.headers_mut();
@@ -182,11 +182,11 @@ async fn fetch_token(
     let response = endpoint.transport.send(request).await?;
     if !response.status().is_success() {
         let secrets: Vec<_> = secret.into_iter().collect();
-        let failure = exchange::refusal(response, secret.is_some(), &secrets, stall).await;
+        let failure = exchange::refusal(response, secret.is_some(), &secrets, pace).await;
         return Err(failure.into_token_refusal(secret.is_some()));
     }
     let answered_at = date(response.headers());
-    let body = body::read(response.into_body(), auth::TOKEN_ANSWER_BYTES_MAX as u64, stall).await?;
+    let body = body::read(response.into_body(), auth::TOKEN_ANSWER_BYTES_MAX as u64, pace).await?;
     let token = Token::parse(&body, requested_at).map_err(Failure::TokenAnswer)?;
     Ok(match answered_at {
         Some(answered_at) => token.aged(answered_at),

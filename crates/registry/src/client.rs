@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use auth::Credentials;
 use refparse::Reference;
+use tokio::sync::Semaphore;
 
+use crate::body::Pace;
 use crate::config::ClientConfig;
 use crate::connector::Connector;
 use crate::dialer::Dialer;
+use crate::health::Hosts;
 use crate::hosts::Host;
 use crate::retry::Jitter;
 use crate::session::Session;
@@ -30,6 +33,11 @@ pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
     pub(crate) tokens: Tokens,
     pub(crate) jitter: Jitter,
+    pub(crate) hosts: Hosts,
+    /// Permits for ranges in memory.
+    pub(crate) ahead: Arc<Semaphore>,
+    /// Permits for the big blobs of all hosts.
+    pub(crate) streams: Arc<Semaphore>,
     dialer: Dialer,
     roots: SystemRoots,
     transports: Mutex<BTreeMap<TransportKey, Transport>>,
@@ -44,6 +52,9 @@ impl Client {
         Client(Arc::new(Shared {
             tokens: Tokens::default(),
             jitter: Jitter::new(config.jitter_seed),
+            hosts: Hosts::default(),
+            ahead: Arc::new(Semaphore::new(config.ranges.ahead_max)),
+            streams: Arc::new(Semaphore::new(config.streams.get())),
             dialer,
             roots: SystemRoots::default(),
             transports: Mutex::default(),
@@ -61,6 +72,11 @@ impl Client {
 }
 
 impl Shared {
+    /// The pace that every body must keep.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace::new(self.config.stall_timeout, self.config.stall_bytes)
+    }
+
     /// The pool for `host`'s settings, made at the first need.
     pub(crate) fn transport(&self, host: &Host) -> Transport {
         let dial_timeout = host.dial_timeout.unwrap_or(self.config.dial_timeout);

@@ -1,5 +1,6 @@
 //! What a client is told about its node: where `certs.d` lies, limits of waiting, proxies.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,17 +12,47 @@ pub struct ClientConfig {
     /// Roots of the `certs.d` trees, searched in order; a registry's directory in the first root that has one counts.
     /// Default: containerd's on Linux, `/etc/containerd/certs.d` and `/etc/docker/certs.d`.
     pub config_path: Vec<PathBuf>,
-    /// Limit for one connect, name lookup included, where the host's `dial_timeout` says nothing. Default 30 s.
+    /// Limit for one connect, name lookup included, where the host's `dial_timeout` says nothing. Default 30 s; zero is
+    /// none but the system's own.
     pub dial_timeout: Duration,
-    /// Limit from a request to the headers of its response, beside the time that connecting may take. Default 30 s.
+    /// Limit from a request to the headers of its response, beside the time that connecting may take. Default 30 s; zero
+    /// is none.
     pub header_timeout: Duration,
-    /// Longest time without a byte inside a response's body. Default 30 s; a blob is then asked for again from where
-    /// it stopped, as often as its retries allow.
+    /// Time in which [`stall_bytes`](ClientConfig::stall_bytes) of a response's body have to come. Default 30 s; zero is
+    /// any. A blob that is slower is asked for again from where it stopped, as often as its retries allow.
     pub stall_timeout: Duration,
+    /// Fewest bytes in that time. Default 64 KiB: 2 KiB a second. Zero and one mean that any byte will do.
+    pub stall_bytes: u64,
+    /// How a big blob is fetched by several requests at the same time.
+    pub ranges: Ranges,
+    /// Blobs of more than [`SMALL_BLOB_BYTES`](ClientConfig::SMALL_BLOB_BYTES) that come from one host at the same time;
+    /// more wait. Documents and smaller blobs do not. Default 32.
+    pub streams_per_host: NonZeroUsize,
+    /// The same for all hosts together. Default 96.
+    pub streams: NonZeroUsize,
     /// Proxies of this node. Default: none; the daemon passes [`Proxies::from_env`].
     pub proxies: Proxies,
     /// Seed of the jitter in backoff, so that a simulated run can be repeated. Default 0; the daemon passes entropy.
     pub jitter_seed: u64,
+}
+
+/// How a big blob is fetched by several requests at the same time. What comes before its turn is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ranges {
+    /// Bytes of one range that is fetched ahead. Default 4 MiB.
+    pub bytes: u64,
+    /// Most requests for one blob at the same time; 1 is one after the other. Default 8.
+    pub width_max: NonZeroUsize,
+    /// Most ranges of all blobs together that are in memory, so that they hold no more than `ahead_max` × `bytes`.
+    /// Default 8.
+    pub ahead_max: usize,
+}
+
+impl Default for Ranges {
+    fn default() -> Ranges {
+        let width_max = NonZeroUsize::new(8).expect("8 is not zero");
+        Ranges { bytes: 4 << 20, width_max, ahead_max: 8 }
+    }
 }
 
 impl Default for ClientConfig {
@@ -31,6 +62,10 @@ impl Default for ClientConfig {
             dial_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
+            stall_bytes: 64 << 10,
+            ranges: Ranges::default(),
+            streams_per_host: NonZeroUsize::new(32).expect("32 is not zero"),
+            streams: NonZeroUsize::new(96).expect("96 is not zero"),
             proxies: Proxies::none(),
             jitter_seed: 0,
         }
@@ -38,6 +73,9 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
+    /// What counts as a small blob, 1 MiB.
+    pub const SMALL_BLOB_BYTES: u64 = 1 << 20;
+
     /// Splits containerd's `config_path`, a list separated by `:`; an empty text is no root at all.
     ///
     /// ```

@@ -145,13 +145,16 @@ impl Connector {
     }
 
     async fn dial(&self, uri: &Uri) -> Result<BoxedIo, ConnectError> {
-        match timeout(self.dial_timeout, self.dialer.dial(uri.clone(), self.dial_timeout)).await {
-            Ok(Ok(io)) => Ok(io),
-            Ok(Err(source)) => Err(ConnectError::Dial { address: address(uri), source }),
-            Err(_elapsed) => {
-                Err(ConnectError::DialTimeout { address: address(uri), after: self.dial_timeout })
-            }
-        }
+        let limit = Some(self.dial_timeout).filter(|limit| !limit.is_zero());
+        let dialling = self.dialer.dial(uri.clone(), limit);
+        let dialled = match limit {
+            None => dialling.await,
+            Some(after) => match timeout(after, dialling).await {
+                Ok(dialled) => dialled,
+                Err(_elapsed) => return Err(ConnectError::DialTimeout { address: address(uri), after }),
+            },
+        };
+        dialled.map_err(|source| ConnectError::Dial { address: address(uri), source })
     }
 
     async fn dial_proxy(&self, proxy: &Uri) -> Result<BoxedIo, ConnectError> {

@@ -68,12 +68,12 @@ impl Dialer {
         Dialer(Kind::Custom(BoxCloneSyncService::new(service.map_response(|io| Box::new(io) as BoxedIo))))
     }
 
-    /// Dials the host and port of `uri`. The caller bounds the whole; `timeout` is shared out over the addresses of
-    /// the name, so that one black hole does not eat the time of the address that works.
+    /// Dials the host and port of `uri`. The caller bounds the whole; `timeout`, if any, is shared out over the
+    /// addresses of the name, so that one black hole does not eat the time of the address that works.
     ///
     /// # Cancel safety
     /// Dropping the future closes what was half open.
-    pub(crate) async fn dial(&self, uri: Uri, timeout: Duration) -> io::Result<BoxedIo> {
+    pub(crate) async fn dial(&self, uri: Uri, timeout: Option<Duration>) -> io::Result<BoxedIo> {
         match &self.0 {
             Kind::Tcp => tcp(uri, timeout).await,
             Kind::Custom(service) => service.clone().oneshot(uri).await,
@@ -81,12 +81,12 @@ impl Dialer {
     }
 }
 
-async fn tcp(uri: Uri, timeout: Duration) -> io::Result<BoxedIo> {
+async fn tcp(uri: Uri, timeout: Option<Duration>) -> io::Result<BoxedIo> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_keepalive(Some(KEEPALIVE));
-    connector.set_connect_timeout(Some(timeout));
+    connector.set_connect_timeout(timeout);
     match connector.oneshot(uri).await {
         Ok(stream) => Ok(Box::new(stream.into_inner())),
         Err(error) => Err(io::Error::new(kind_of(&error), error)),

@@ -3,6 +3,7 @@
 //! Tries nothing twice but a request that was challenged, or that met a plain-http server where TLS was tried.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -11,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::authorizer::Authorization;
-use crate::body;
+use crate::body::{self, Pace};
 use crate::endpoint::Endpoint;
 use crate::error::{ERROR_BODY_BYTES_MAX, Failure, ProtocolError, ServerSays};
 use crate::retry::retry_after;
@@ -33,6 +34,27 @@ pub(crate) struct Call {
     pub(crate) range: Option<HeaderValue>,
 }
 
+/// Where the redirects of a call led, so that the next request for the same thing need not follow them again. It is
+/// forgotten with the first request that fails there: what a registry signs is good for some minutes.
+#[derive(Debug, Default)]
+pub(crate) struct Location(Mutex<Option<(usize, RedactedUrl)>>);
+
+impl Location {
+    fn at(&self, endpoint: &Endpoint) -> Option<RedactedUrl> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|(position, _)| *position == endpoint.position).map(|(_, url)| url.clone())
+    }
+
+    /// The next request follows the redirects anew.
+    pub(crate) fn forget(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, found: Option<(usize, RedactedUrl)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+}
+
 impl Inner {
     /// Sends `call` to `endpoint` and returns its successful response, body unread.
     ///
@@ -46,8 +68,43 @@ impl Inner {
         endpoint: &Endpoint,
         call: &Call,
     ) -> Result<Response<Incoming>, Failure> {
-        let mut url = endpoint.url(&call.path).map_err(ProtocolError::Url)?;
-        let mut own = url.origin();
+        endpoint.health.patience().await;
+        let url = endpoint.url(&call.path).map_err(ProtocolError::Url)?;
+        self.follow(endpoint, call, url).await.map(|(response, _)| response)
+    }
+
+    /// As [`Inner::exchange`], beginning at `location` where it is known.
+    pub(crate) async fn exchange_at(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call,
+        location: &Location,
+    ) -> Result<Response<Incoming>, Failure> {
+        endpoint.health.patience().await;
+        if let Some(url) = location.at(endpoint) {
+            match self.follow(endpoint, call, url).await {
+                Ok((response, _)) => return Ok(response),
+                Err(failure) => {
+                    let cause = crate::error::chain(&failure);
+                    tracing::debug!(host = endpoint.host.name(), cause, "redirect is followed anew");
+                    location.forget();
+                }
+            }
+        }
+        let url = endpoint.url(&call.path).map_err(ProtocolError::Url)?;
+        let (response, redirected_to) = self.follow(endpoint, call, url).await?;
+        location.set(redirected_to.map(|url| (endpoint.position, url)));
+        Ok(response)
+    }
+
+    /// The response, and where redirects led, if there were any.
+    async fn follow(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call,
+        mut url: RedactedUrl,
+    ) -> Result<(Response<Incoming>, Option<RedactedUrl>), Failure> {
+        let mut own = endpoint.url(&call.path).map_err(ProtocolError::Url)?.origin();
         let mut redirects = 0;
         let mut challenged = BTreeSet::new();
         loop {
@@ -67,10 +124,10 @@ impl Inner {
                 result => result?,
             };
             // A host that answers is up, whatever it says.
-            endpoint.set_down(false);
+            endpoint.answered();
             let status = response.status();
             if status.is_success() {
-                return Ok(response);
+                return Ok((response, (redirects > 0).then_some(url)));
             }
             if is_redirect(status) {
                 redirects += 1;
@@ -87,7 +144,7 @@ impl Inner {
             let own = self.authorizer.secret_for(&url);
             let given = own.is_some();
             let secrets: Vec<_> = sent.iter().map(Authorization::secret).chain(own).collect();
-            return Err(refusal(response, given, &secrets, self.shared.config.stall_timeout).await);
+            return Err(refusal(response, given, &secrets, self.shared.pace()).await);
         }
     }
 }
@@ -139,11 +196,11 @@ pub(crate) async fn refusal(
     response: Response<Incoming>,
     credentials_given: bool,
     secrets: &[&str],
-    stall: Duration,
+    pace: Pace,
 ) -> Failure {
     let status = response.status().as_u16();
     let after = retry_after(response.headers());
-    let reading = body::read(response.into_body(), ERROR_BODY_BYTES_MAX, stall);
+    let reading = body::read(response.into_body(), ERROR_BODY_BYTES_MAX, pace);
     let says = match timeout(ERROR_BODY_TIMEOUT, reading).await {
         Ok(Ok(body)) => ServerSays::parse(&body, secrets),
         // The status stands, whatever became of the body.

@@ -23,18 +23,21 @@
 //!
 //! # Rules
 //! - **Hosts.** Mirrors first, in the order of the file, the registry's own host last; the failure of the last one is
-//!   the one that counts, and the error lists all. A host that could not be reached goes to the end of the order for
-//!   the rest of the session.
+//!   the one that counts, and the error lists all. A host that could not be reached is asked last, by all pulls, until
+//!   a probe beside them finds that it is back; where another host has given its last word, not at all.
 //! - **Credentials** go only to the host that they are bound to, and to the token server that this host names. A mirror
 //!   or a redirect's target is asked anonymously unless the credentials name it.
-//! - **Retries** happen in one place (`rounds`): transient failures only, a handful, with exponential backoff, jitter
-//!   from a seed and the server's `Retry-After`. A blob goes on where it broke.
+//! - **Retries** happen in one place (`rounds`): transient failures only, with exponential backoff, jitter from a seed
+//!   and the server's `Retry-After`, a handful for each request and a budget for all of a session. A blob goes on where
+//!   it broke.
+//! - **Big blobs** come by several ranges at the same time where that is faster; memory for what comes before its turn
+//!   is bounded for the whole client. Big blobs wait for their turn at a host; documents and small blobs never do.
 //! - **Bounds.** Documents, error bodies, token answers, URLs, redirects, header sizes and every wait are bounded by
 //!   named constants or by [`ClientConfig`]. All waiting is on tokio's clock.
 //! - **Secrets** appear in no error, log or `Debug`; the query of a URL, which may be a signature, neither.
 //! - **Cancellation.** Every future may be dropped at any time: connections close, nothing is left half-done.
 //!
-//! Docker schema 1 is refused by name. Blobs are fetched by one request at a time, without parallel ranges.
+//! Docker schema 1 is refused by name.
 
 mod authorizer;
 mod blob;
@@ -48,6 +51,7 @@ mod digest;
 mod endpoint;
 mod error;
 mod exchange;
+mod health;
 mod hosts;
 mod manifest;
 mod media;
@@ -63,7 +67,7 @@ mod url;
 
 pub use blob::Blob;
 pub use client::Client;
-pub use config::ClientConfig;
+pub use config::{ClientConfig, Ranges};
 pub use connector::ConnectError;
 pub use dialer::{BoxedIo, Dialer, Io};
 pub use error::{

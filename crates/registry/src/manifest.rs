@@ -55,7 +55,7 @@ impl Inner {
             range: None,
         };
         let response = self.exchange(endpoint, &call).await?;
-        let body = match body::read(response.into_body(), *size, self.shared.config.stall_timeout).await {
+        let body = match body::read(response.into_body(), *size, self.shared.pace()).await {
             Err(Failure::TooLarge { .. }) => {
                 return Err(Failure::SizeMismatch {
                     expected_bytes: *size,

@@ -123,8 +123,7 @@ impl Inner {
             announced => announced,
         };
         let told = content_digest(response.headers());
-        let body =
-            body::read(response.into_body(), DOCUMENT_BYTES_MAX, self.shared.config.stall_timeout).await?;
+        let body = body::read(response.into_body(), DOCUMENT_BYTES_MAX, self.shared.pace()).await?;
         let digest = match self.reference.digest().cloned().or(told) {
             Some(digest) => {
                 digest::verify(&digest, &body)?;

@@ -8,20 +8,27 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use tokio::time::sleep;
 
-use crate::client::Shared;
 use crate::error::{Failure, Retry};
 
-/// Tries after the first one: what containerd allows (core/remotes/docker/resolver.go, v2.3.4).
-const RETRIES_MAX: u32 = 4;
+/// Tries after the first one.
+const RETRIES_MAX: u32 = 6;
+/// Tries after the first one when each took its whole time in silence.
+const SILENT_RETRIES_MAX: u32 = 4;
 /// Tries after the first one when no connection came about: the kubelet backs off by itself, and an operator waits for
 /// "registry down".
 const CONNECT_RETRIES_MAX: u32 = 2;
+/// Longest sum of the waits of one request, however patient the server wants us to be.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 /// First wait; doubled each time.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 /// Longest wait without the server's word.
 const BACKOFF_MAX: Duration = Duration::from_secs(8);
 /// Longest wait on the server's word: a pull that sleeps for an hour looks hung to the kubelet.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+/// Retries that a session has from its start.
+const BUDGET: u64 = 64;
+/// Bytes received that earn a session another one.
+const BYTES_PER_RETRY: u64 = 1 << 20;
 
 /// Deterministic random numbers for all clients of a process (splitmix64: one addition, then mixing), so that a node
 /// full of pods does not knock at the same instant, and a simulated one always at the same.
@@ -46,10 +53,44 @@ impl Jitter {
     }
 }
 
+/// The retries that all requests of a session share, so that the forty layers of an image do not each ask a registry
+/// in trouble seven times. Bytes received earn new ones.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: AtomicU64,
+    /// Bytes that have not earned a retry yet.
+    bytes: AtomicU64,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { left: AtomicU64::new(BUDGET), bytes: AtomicU64::new(0) }
+    }
+}
+
+impl Budget {
+    /// Takes note of bytes received.
+    pub(crate) fn earn(&self, bytes: u64) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let earned = (before % BYTES_PER_RETRY + bytes) / BYTES_PER_RETRY;
+        if earned > 0 {
+            // More than at the start would let a session that went well for long be a burden for long.
+            let add = |left: u64| Some(left.saturating_add(earned).min(BUDGET.max(left)));
+            let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        }
+    }
+
+    fn spend(&self) -> bool {
+        let less = |left: u64| left.checked_sub(1);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
 /// The retries of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
     made: u32,
+    waited: Duration,
 }
 
 impl Retries {
@@ -57,27 +98,43 @@ impl Retries {
     ///
     /// # Cancel safety
     /// A dropped wait counts as made.
-    pub(crate) async fn pause(&mut self, shared: &Shared, failure: &Failure) -> bool {
-        let allowed = if matches!(failure, Failure::Connect(_)) { CONNECT_RETRIES_MAX } else { RETRIES_MAX };
-        let backoff = BACKOFF_MIN.saturating_mul(1 << self.made.min(16)).min(BACKOFF_MAX);
-        let wait = match failure.retry() {
-            Retry::Never => return false,
-            Retry::Now => shared.jitter.spread(backoff),
-            // Never earlier than the server said, hence the jitter on top.
-            Retry::After(after) => after.min(RETRY_AFTER_MAX) + shared.jitter.spread(BACKOFF_MIN),
-        };
-        if self.made >= allowed {
+    pub(crate) async fn pause(&mut self, jitter: &Jitter, budget: &Budget, failure: &Failure) -> bool {
+        let Some(wait) = self.wait(jitter, failure) else { return false };
+        if !budget.spend() {
+            tracing::debug!(
+                cause = crate::error::chain(failure),
+                "not trying again: too many retries in this pull"
+            );
             return false;
         }
         self.made += 1;
+        self.waited += wait;
         tracing::debug!(retry = self.made, ?wait, cause = crate::error::chain(failure), "trying again");
         sleep(wait).await;
         true
     }
 
+    fn wait(&self, jitter: &Jitter, failure: &Failure) -> Option<Duration> {
+        let backoff = BACKOFF_MIN.saturating_mul(1 << self.made.min(16)).min(BACKOFF_MAX);
+        let wait = match failure.retry() {
+            Retry::Never => return None,
+            Retry::Now => jitter.spread(backoff),
+            // Never earlier than the server said, hence the jitter on top.
+            Retry::After(after) => after.min(RETRY_AFTER_MAX) + jitter.spread(BACKOFF_MIN),
+        };
+        let is_allowed = match failure {
+            Failure::Connect(_) => self.made < CONNECT_RETRIES_MAX,
+            Failure::NoResponse { .. } | Failure::Stalled { .. } => self.made < SILENT_RETRIES_MAX,
+            // A server that sets the pace ends the waiting too: by time, not by number.
+            _ if matches!(failure.retry(), Retry::After(_)) => self.waited + wait <= WAIT_MAX,
+            _ => self.made < RETRIES_MAX,
+        };
+        is_allowed.then_some(wait)
+    }
+
     /// Starts counting anew, after progress.
     pub(crate) fn reset(&mut self) {
-        self.made = 0;
+        *self = Retries::default();
     }
 }
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use crate::client::Shared;
 use crate::endpoint::Endpoint;
-use crate::error::{AccessError, Failure, HostFailure, Retry};
+use crate::error::{AccessError, Failure, HostFailure, Retry, chain};
 use crate::hosts::Capability;
-use crate::retry::Retries;
+use crate::retry::{Budget, Retries};
 use crate::session::Inner;
 
 pub(crate) struct Rounds {
     shared: Arc<Shared>,
+    budget: Arc<Budget>,
     /// Those with the capability, in the configured order.
     endpoints: Vec<Arc<Endpoint>>,
     queue: VecDeque<Arc<Endpoint>>,
@@ -38,6 +39,7 @@ impl Rounds {
         }
         let mut rounds = Rounds {
             shared: Arc::clone(&session.shared),
+            budget: Arc::clone(&session.budget),
             endpoints,
             queue: VecDeque::new(),
             failures: BTreeMap::new(),
@@ -52,11 +54,13 @@ impl Rounds {
     /// # Errors
     /// [`AccessError::Hosts`] when there is none left.
     pub(crate) async fn next(&mut self) -> Result<Arc<Endpoint>, AccessError> {
-        if let Some(endpoint) = self.queue.pop_front() {
+        if let Some(endpoint) = self.next_in_queue() {
             return Ok(endpoint);
         }
         let again = match self.failures.values().next_back() {
-            Some(HostFailure { failure, .. }) => self.retries.pause(&self.shared, failure).await,
+            Some(HostFailure { failure, .. }) => {
+                self.retries.pause(&self.shared.jitter, &self.budget, failure).await
+            }
             None => false,
         };
         if again {
@@ -72,22 +76,48 @@ impl Rounds {
             .ok_or_else(|| AccessError::Hosts(std::mem::take(failures).into_values().collect()))
     }
 
+    /// The next of this round. A mirror that was out of reach a short while ago is not waited for where another host has
+    /// given its last word: it is listed with the reason.
+    fn next_in_queue(&mut self) -> Option<Arc<Endpoint>> {
+        let last = self.endpoints.last().map(|endpoint| endpoint.position);
+        loop {
+            let endpoint = self.queue.pop_front()?;
+            let answered = self.failures.values().any(|failed| failed.failure.is_last_word());
+            let is_mirror = Some(endpoint.position) != last;
+            let down = endpoint.health.down_lately().filter(|_| answered && is_mirror);
+            let Some(cause) = down else { return Some(endpoint) };
+            let host = endpoint.host.name().to_owned();
+            let failure = Failure::OutOfReach { cause: cause.to_string() };
+            self.failures.insert(endpoint.position, HostFailure { host, failure });
+        }
+    }
+
     /// Notes that `endpoint` did not help this time.
     pub(crate) fn failed(&mut self, endpoint: &Endpoint, failure: Failure) {
         let host = endpoint.host.name().to_owned();
-        tracing::debug!(host, cause = crate::error::chain(&failure), "host failed");
-        if failure.is_host_down() {
-            endpoint.set_down(true);
-        }
+        tracing::debug!(host, cause = chain(&failure), "host failed");
+        endpoint.note(&failure);
         self.failures.insert(endpoint.position, HostFailure { host, failure });
     }
 
     /// Begins anew with every host, after progress: hosts that could not be reached last.
     pub(crate) fn restart(&mut self) {
         let (down, up): (Vec<_>, Vec<_>) =
-            self.endpoints.iter().cloned().partition(|endpoint| endpoint.is_down());
+            self.endpoints.iter().cloned().partition(|endpoint| endpoint.health.down().is_some());
+        for endpoint in &down {
+            endpoint.probe_when_due();
+        }
         self.queue = up.into_iter().chain(down).collect();
         self.failures.clear();
         self.retries.reset();
+    }
+
+    /// Has the host at this position asked first: the one that served the rest of a blob has all of it.
+    pub(crate) fn prefer(&mut self, position: usize) {
+        if let Some(place) = self.queue.iter().position(|endpoint| endpoint.position == position)
+            && let Some(endpoint) = self.queue.remove(place)
+        {
+            self.queue.push_front(endpoint);
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::authorizer::Authorizer;
 use crate::client::Shared;
 use crate::endpoint::Endpoint;
 use crate::hosts::{self, ConfigError, Host};
+use crate::retry::Budget;
 
 /// One pull's view of the hosts that serve a reference; clones share it.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) reference: Reference,
     pub(crate) authorizer: Authorizer,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) endpoints: Result<Vec<Arc<Endpoint>>, Arc<ConfigError>>,
 }
 
@@ -26,7 +28,8 @@ impl Session {
     pub(crate) fn new(shared: Arc<Shared>, reference: &Reference, credentials: &Credentials) -> Session {
         let endpoints = endpoints(&shared, reference.registry()).map_err(Arc::new);
         let authorizer = Authorizer::new(credentials.clone(), reference.repository());
-        Session(Arc::new(Inner { shared, reference: reference.clone(), authorizer, endpoints }))
+        let (reference, budget) = (reference.clone(), Arc::default());
+        Session(Arc::new(Inner { shared, reference, authorizer, budget, endpoints }))
     }
 
     /// The hosts that will be asked, in order.
@@ -43,7 +46,8 @@ fn endpoints(shared: &Shared, registry: &str) -> Result<Vec<Arc<Endpoint>>, Conf
     let planned = hosts::plan(&shared.config.config_path, registry)?;
     let endpoint = |(position, host): (usize, Host)| {
         let transport = shared.transport(&host);
-        Arc::new(Endpoint::new(position, host, transport))
+        let health = shared.hosts.at(host.base(), shared.config.streams_per_host.get());
+        Arc::new(Endpoint::new(position, host, transport, health))
     };
     Ok(planned.into_iter().enumerate().map(endpoint).collect())
 }

@@ -31,14 +31,17 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("cri-imaged/", 
 pub(crate) struct Transport {
     http: HyperClient<Connector, Full<Bytes>>,
     proxies: crate::Proxies,
-    response_timeout: Duration,
+    /// `None` where connecting or the answer may take any time.
+    response_timeout: Option<Duration>,
 }
 
 impl Transport {
     pub(crate) fn new(connector: Connector, header_timeout: Duration) -> Transport {
         let proxies = connector.proxies.clone();
         // The HTTP client connects inside the request, so its time counts here too.
-        let response_timeout = connector.dial_timeout + 2 * HANDSHAKE_TIMEOUT + header_timeout;
+        let is_bounded = !connector.dial_timeout.is_zero() && !header_timeout.is_zero();
+        let response_timeout =
+            is_bounded.then_some(connector.dial_timeout + 2 * HANDSHAKE_TIMEOUT + header_timeout);
         let http = HyperClient::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -61,11 +64,15 @@ impl Transport {
         if let Some(value) = self.proxies.authorization(request.uri()) {
             request.headers_mut().insert(header::PROXY_AUTHORIZATION, value);
         }
-        match timeout(self.response_timeout, self.http.request(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure(error)),
-            Err(_elapsed) => Err(Failure::NoResponse { after: self.response_timeout }),
-        }
+        let response = self.http.request(request);
+        let result = match self.response_timeout {
+            None => response.await,
+            Some(after) => match timeout(after, response).await {
+                Ok(result) => result,
+                Err(_elapsed) => return Err(Failure::NoResponse { after }),
+            },
+        };
+        result.map_err(failure)
     }
 }
 

@@ -1,26 +1,23 @@
 //! One response's share of a blob: asked for, checked against what was asked, cut to it.
 
-use std::time::Duration;
-
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
-use oci::Descriptor;
 
-use super::PROGRESS_BYTES;
-use crate::body;
+use super::{BlobSource, PROGRESS_BYTES};
+use crate::body::Pace;
 use crate::content_range::ContentRange;
 use crate::endpoint::Endpoint;
 use crate::error::{Failure, ProtocolError};
 use crate::exchange::Call;
-use crate::session::Inner;
 
 /// Most characters shown of a peer's `Content-Range`.
 const SHOWN_CHARS_MAX: usize = 60;
 
 pub(super) struct Part {
     body: Incoming,
+    pace: Pace,
     /// Bytes to discard first: the server sent the blob from its start.
     skip: u64,
     position: u64,
@@ -28,25 +25,64 @@ pub(super) struct Part {
     end: u64,
 }
 
+/// What is to be had of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) offset: u64,
+    pub(super) end: u64,
+    /// Whether the whole blob will do where the host sends no part of it.
+    pub(super) or_whole: bool,
+}
+
 impl Part {
-    /// Asks `endpoint` for the bytes from `offset`, which is less than the size.
+    /// Asks `endpoint` for the bytes from `offset`, which is less than the end. The answer may end earlier, or be the whole
+    /// blob.
     pub(super) async fn open(
-        session: &Inner,
+        source: &BlobSource,
         endpoint: &Endpoint,
-        descriptor: &Descriptor,
-        offset: u64,
+        wanted: Wanted,
     ) -> Result<Part, Failure> {
-        let range = (offset > 0).then(|| range_header(offset, descriptor.size));
-        let call = Call {
-            method: Method::GET,
-            path: format!("{}/blobs/{}", session.reference.repository(), descriptor.digest),
-            accept: HeaderValue::from_static("*/*"),
-            range,
+        let size = source.descriptor.size;
+        let from_start = wanted.offset == 0;
+        let is_whole = from_start && (wanted.end == size || endpoint.health.has_no_ranges());
+        if is_whole {
+            let response = request(source, endpoint, None).await?;
+            return Part::of(source, endpoint, Wanted { end: size, ..wanted }, response);
+        }
+        let range = range_header(wanted.offset, wanted.end);
+        let part = match request(source, endpoint, Some(range)).await {
+            Ok(response) => Part::of(source, endpoint, wanted, response),
+            Err(failure) => Err(failure),
         };
-        let response = session.exchange(endpoint, &call).await?;
+        match part {
+            // Some servers know no ranges and say so in their own way.
+            Err(failure) if from_start && wanted.or_whole && is_about_range(&failure) => {
+                no_ranges(endpoint, &crate::error::chain(&failure));
+                let response = request(source, endpoint, None).await?;
+                Part::of(source, endpoint, Wanted { end: size, ..wanted }, response)
+            }
+            part => part,
+        }
+    }
+
+    /// Checks a response against what was asked for.
+    fn of(
+        source: &BlobSource,
+        endpoint: &Endpoint,
+        wanted: Wanted,
+        response: Response<Incoming>,
+    ) -> Result<Part, Failure> {
+        let (size, offset) = (source.descriptor.size, wanted.offset);
         let (skip, end) = match response.status() {
-            StatusCode::PARTIAL_CONTENT => (0, partial_end(response.headers(), offset, descriptor.size)?),
-            StatusCode::OK => (offset, descriptor.size),
+            StatusCode::PARTIAL_CONTENT => (0, partial_end(response.headers(), wanted, size)?),
+            StatusCode::OK if offset == 0 && wanted.end == size => (0, size),
+            StatusCode::OK => {
+                no_ranges(endpoint, "it sends the whole");
+                if !wanted.or_whole {
+                    return Err(ProtocolError::NoRanges.into());
+                }
+                (offset, size)
+            }
             status => {
                 let (status, says) = (status.as_u16(), Default::default());
                 return Err(Failure::Server { status, after: None, says });
@@ -59,16 +95,21 @@ impl Part {
         {
             return Err(Failure::SizeMismatch { expected_bytes: length, actual_bytes: announced });
         }
-        Ok(Part { body, skip, position: offset, end })
+        Ok(Part { body, pace: source.session.shared.pace(), skip, position: offset, end })
+    }
+
+    /// Where this response ends in the blob.
+    pub(super) fn end(&self) -> u64 {
+        self.end
     }
 
     /// The next bytes of the blob; `None` where this response ends as announced.
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
-    pub(super) async fn next(&mut self, stall: Duration) -> Result<Option<Bytes>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
-            let Some(mut bytes) = body::next(&mut self.body, stall).await? else {
+            let Some(mut bytes) = self.pace.next(&mut self.body).await? else {
                 return if self.position == self.end && self.skip == 0 {
                     Ok(None)
                 } else {
@@ -95,15 +136,50 @@ impl Part {
     }
 }
 
+async fn request(
+    source: &BlobSource,
+    endpoint: &Endpoint,
+    range: Option<HeaderValue>,
+) -> Result<Response<Incoming>, Failure> {
+    let BlobSource { session, descriptor, location, .. } = source;
+    let call = Call {
+        method: Method::GET,
+        path: format!("{}/blobs/{}", session.reference.repository(), descriptor.digest),
+        accept: HeaderValue::from_static("*/*"),
+        range,
+    };
+    session.exchange_at(endpoint, &call, location).await
+}
+
+fn no_ranges(endpoint: &Endpoint, cause: &str) {
+    if endpoint.health.set_no_ranges() {
+        tracing::info!(
+            host = endpoint.host.name(),
+            cause,
+            "host sends no ranges: blobs come by one request each"
+        );
+    }
+}
+
+/// Whether a failure may come of the range, and not of the blob.
+fn is_about_range(failure: &Failure) -> bool {
+    match failure {
+        Failure::Server { status, .. } => matches!(status, 204 | 400 | 405 | 416 | 501),
+        Failure::Protocol(ProtocolError::Range { .. }) | Failure::SizeMismatch { .. } => true,
+        _ => false,
+    }
+}
+
 /// Both ends are named: an open end would let the server send what is not wanted.
-fn range_header(offset: u64, size: u64) -> HeaderValue {
-    let text = format!("bytes={offset}-{}", size - 1);
+fn range_header(offset: u64, end: u64) -> HeaderValue {
+    let text = format!("bytes={offset}-{}", end - 1);
     HeaderValue::try_from(text).expect("digits and punctuation may stand in a header")
 }
 
-/// Where a 206 ends. It must begin at `offset` and lie within the blob; it may be shorter than asked for, but not so
+/// Where a 206 ends. It must begin at the offset and lie within what was asked for; it may be shorter than that, but not so
 /// short that the requests never end.
-fn partial_end(headers: &HeaderMap, offset: u64, size: u64) -> Result<u64, Failure> {
+fn partial_end(headers: &HeaderMap, wanted: Wanted, size: u64) -> Result<u64, Failure> {
+    let offset = wanted.offset;
     let refused = || {
         let got =
             headers.get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -115,6 +191,6 @@ fn partial_end(headers: &HeaderMap, offset: u64, size: u64) -> Result<u64, Failu
         return Err(Failure::SizeMismatch { expected_bytes: size, actual_bytes });
     }
     let end = range.last.saturating_add(1);
-    let long_enough = end == size || end.saturating_sub(offset) >= PROGRESS_BYTES;
-    if range.first == offset && end <= size && long_enough { Ok(end) } else { Err(refused()) }
+    let long_enough = end == wanted.end || end.saturating_sub(offset) >= PROGRESS_BYTES;
+    if range.first == offset && end <= wanted.end && long_enough { Ok(end) } else { Err(refused()) }
 }

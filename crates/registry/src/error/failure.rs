@@ -57,6 +57,12 @@ pub enum Failure {
     /// No connection.
     #[error(transparent)]
     Connect(Arc<ConnectError>),
+    /// Not asked: it could not be reached a short while ago, and another host has answered.
+    #[error("not asked, out of reach: {cause}")]
+    OutOfReach {
+        /// Why it could not be reached.
+        cause: String,
+    },
     /// The connection was there and broke.
     #[error("connection broke")]
     Broken(#[source] Box<dyn StdError + Send + Sync>),
@@ -66,11 +72,13 @@ pub enum Failure {
         /// The limit.
         after: Duration,
     },
-    /// The answer began and then no byte came.
-    #[error("no byte for {after:?}")]
+    /// The answer began and then no byte came, or too few to ever end.
+    #[error("{} {after:?}", few(*.bytes))]
     Stalled {
         /// The limit.
         after: Duration,
+        /// How many came in that time.
+        bytes: u64,
     },
     /// The bytes are not the ones that the digest names.
     #[error("digest mismatch: expected `{expected}`, got `{actual}`")]
@@ -153,6 +161,9 @@ pub enum ProtocolError {
         /// The answer's `Content-Range`, cleaned.
         got: String,
     },
+    /// The whole blob where a part of it was asked for.
+    #[error("the server sends no ranges")]
+    NoRanges,
     /// The configured path and the reference do not make a URL.
     #[error("unusable request URL")]
     Url(#[source] UrlError),
@@ -235,7 +246,7 @@ impl Failure {
             Failure::RateLimited { .. } => Kind::RateLimited,
             Failure::Server { .. } => Kind::Server,
             Failure::Connect(error) => connect_kind(error),
-            Failure::Broken(_) | Failure::NoResponse { .. } => Kind::Unreachable,
+            Failure::OutOfReach { .. } | Failure::Broken(_) | Failure::NoResponse { .. } => Kind::Unreachable,
             Failure::Stalled { .. } => Kind::Stalled,
             Failure::DigestMismatch { .. } => Kind::DigestMismatch,
             Failure::SizeMismatch { .. } => Kind::SizeMismatch,
@@ -263,9 +274,14 @@ impl Failure {
         }
     }
 
+    /// Whether the host was there and will not say anything else.
+    pub(crate) fn is_last_word(&self) -> bool {
+        !self.is_host_down() && self.retry() == Retry::Never
+    }
+
     /// Whether the host itself is out of reach, so that the next request should not wait for it first.
     pub(crate) fn is_host_down(&self) -> bool {
-        matches!(self, Failure::Connect(_) | Failure::NoResponse { .. })
+        matches!(self, Failure::Connect(_) | Failure::NoResponse { .. } | Failure::OutOfReach { .. })
     }
 }
 
@@ -294,6 +310,10 @@ fn connect_retry(error: &ConnectError) -> Retry {
         | ConnectError::ProxyScheme { .. }
         | ConnectError::ServerName { .. } => Retry::Never,
     }
+}
+
+fn few(bytes: u64) -> String {
+    if bytes == 0 { "no byte for".to_owned() } else { format!("only {bytes} bytes in") }
 }
 
 fn schema1_hint(media_type: &str) -> &'static str {

@@ -8,9 +8,11 @@
 mod blob;
 mod credentials;
 mod fallback;
+mod health;
 mod hosts;
 mod manifest;
 mod proxy;
+mod ranges;
 mod redirect;
 mod resolve;
 mod retry;

@@ -93,6 +93,11 @@ impl Network {
         }))
     }
 
+    /// What a dial of a server comes to, `None` where there is no such server.
+    pub(crate) fn dialer_for(&self, uri: &Uri) -> Option<io::Result<BoxedIo>> {
+        self.dial(uri).map(Ok).ok()
+    }
+
     fn dial(&self, uri: &Uri) -> io::Result<BoxedIo> {
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let address = format!("{}:{port}", uri.host().unwrap());

@@ -34,6 +34,8 @@ enum End {
     Broken,
     /// Nothing more comes.
     Silent,
+    /// As it should, a piece of so many bytes each time.
+    Slow(usize, Duration),
 }
 
 impl Reply {
@@ -92,6 +94,13 @@ impl Reply {
         self.header("content-length", length.to_string())
     }
 
+    /// Sends the body in pieces of `bytes`, one after each `interval`.
+    pub(crate) fn slow(mut self, bytes: usize, interval: Duration) -> Reply {
+        self.end = End::Slow(bytes, interval);
+        let length = self.body.len();
+        self.header("content-length", length.to_string())
+    }
+
     pub(crate) fn delayed(mut self, delay: Duration) -> Reply {
         self.delay = Some(delay);
         self
@@ -117,6 +126,14 @@ impl Reply {
                     Err(io::ErrorKind::ConnectionReset.into())
                 });
                 StreamBody::new(sent.chain(error)).boxed_unsync()
+            }
+            End::Slow(piece, interval) => {
+                let pieces = stream::unfold(bytes, move |mut rest| async move {
+                    let next = rest.split_to(piece.min(rest.len()));
+                    tokio::time::sleep(interval).await;
+                    (!next.is_empty()).then(|| (Ok(Frame::data(next)), rest))
+                });
+                StreamBody::new(pieces).boxed_unsync()
             }
             End::Silent => StreamBody::new(sent.chain(stream::pending())).boxed_unsync(),
         };

@@ -1,0 +1,194 @@
+//! How many requests for one blob at the same time: as many as bring it sooner.
+//!
+//! More are tried while the reader mostly waits for bytes, and given back where they brought no more. Numbers in,
+//! numbers out; time is told to it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::Ranges;
+
+/// Shortest time over which a pace is measured.
+const MEASURE: Duration = Duration::from_millis(250);
+/// Cycles of all requests over which it is measured where there are several.
+const CYCLES: u64 = 2;
+/// Ranges after which, having found that more requests bring nothing, it is tried again.
+const HOLD_RANGES: u64 = 32;
+/// The head's length in ranges where one request at a time is enough: each new one costs a round trip.
+const HEAD_RANGES_MAX: u64 = 8;
+
+pub(super) struct Width {
+    ranges: Ranges,
+    now: usize,
+    head_bytes: u64,
+    /// Bytes a second with half as many requests.
+    before: Option<f64>,
+    /// Position up to which no more are tried.
+    hold_to: u64,
+    /// Position at which the measuring begins: bytes before it were asked for by fewer requests.
+    measure_from: u64,
+    measured: Option<Measured>,
+}
+
+struct Measured {
+    began: Instant,
+    bytes: u64,
+    waited: Duration,
+}
+
+impl Width {
+    /// For `rest` bytes.
+    pub(super) fn new(ranges: Ranges, rest: u64) -> Width {
+        let bytes = ranges.bytes.max(1);
+        // Not worth a second request.
+        let is_lone = ranges.width_max.get() == 1 || rest <= bytes.saturating_mul(2);
+        let head_bytes = if is_lone { u64::MAX } else { bytes };
+        Width { ranges, now: 1, head_bytes, before: None, hold_to: 0, measure_from: 0, measured: None }
+    }
+
+    /// How many requests there should be.
+    pub(super) fn now(&self) -> usize {
+        self.now
+    }
+
+    /// Bytes of one range that is fetched ahead.
+    pub(super) fn ahead_bytes(&self) -> u64 {
+        self.ranges.bytes.max(1)
+    }
+
+    /// Bytes of a range that streams through.
+    pub(super) fn head_bytes(&self) -> u64 {
+        if self.now > 1 { self.ahead_bytes() } else { self.head_bytes }
+    }
+
+    /// Takes note of bytes that came after a wait; the reader is at `position` now, and up to `asked_to` is asked for.
+    pub(super) fn came(&mut self, bytes: u64, waited: Duration, position: u64, asked_to: u64) {
+        if self.head_bytes == u64::MAX || position < self.measure_from {
+            return;
+        }
+        let Some(measured) = &mut self.measured else {
+            // From here on: how long these bytes were under way is not known.
+            self.measured = Some(Measured { began: Instant::now(), bytes: 0, waited: Duration::ZERO });
+            return;
+        };
+        measured.bytes += bytes;
+        measured.waited += waited;
+        let elapsed = measured.began.elapsed();
+        let is_enough = if self.now == 1 {
+            elapsed >= MEASURE
+        } else {
+            // Whole cycles of the requests, for their bytes come in bursts. No chunk goes beyond the end of its range, so
+            // this ends at one as it began.
+            measured.bytes >= CYCLES * self.now as u64 * self.ranges.bytes.max(1)
+        };
+        if !is_enough {
+            return;
+        }
+        let rate = measured.bytes as f64 / elapsed.as_secs_f64();
+        let is_starved = measured.waited * 2 > elapsed;
+        self.measured = None;
+        self.measure_from = position;
+        self.decide(rate, is_starved, position, asked_to);
+    }
+
+    fn decide(&mut self, rate: f64, is_starved: bool, position: u64, asked_to: u64) {
+        // A fifth more is worth it; less may be chance.
+        let has_gained = self.before.take().is_none_or(|before| rate > before * 1.2);
+        let may_grow = position >= self.hold_to && self.now < self.ranges.width_max.get();
+        if !has_gained {
+            self.shrink(asked_to);
+        } else if is_starved && may_grow {
+            // Of one request the pace is not known well enough to compare: the second one hides its round trips in any
+            // case.
+            self.before = (self.now > 1).then_some(rate);
+            self.now = (self.now * 2).min(self.ranges.width_max.get());
+            self.measure_from = asked_to;
+        } else if self.now == 1 && !is_starved {
+            self.head_bytes = (self.head_bytes * 2).min(self.ahead_bytes() * HEAD_RANGES_MAX);
+        }
+    }
+
+    /// Half as many from now on, and no more for a while: they brought nothing, or trouble.
+    pub(super) fn shrink(&mut self, asked_to: u64) {
+        self.now = (self.now / 2).max(1);
+        self.before = None;
+        self.measured = None;
+        self.measure_from = asked_to;
+        self.hold_to = asked_to.saturating_add(HOLD_RANGES * self.ahead_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANGE: u64 = 1 << 20;
+
+    /// Reads `ranges` ranges, each of which takes `time(width)` of which the reader waits the share `waiting`.
+    async fn read(
+        width: &mut Width,
+        position: &mut u64,
+        ranges: u64,
+        time: impl Fn(usize) -> Duration,
+        waiting: f64,
+    ) {
+        for _ in 0..ranges {
+            for _ in 0..4 {
+                let took = time(width.now()) / 4;
+                tokio::time::advance(took).await;
+                *position += RANGE / 4;
+                let asked_to = position.next_multiple_of(RANGE) + (width.now() as u64 - 1) * RANGE;
+                width.came(RANGE / 4, took.mul_f64(waiting), *position, asked_to);
+            }
+        }
+    }
+
+    fn width() -> Width {
+        Width::new(Ranges { bytes: RANGE, ..Ranges::default() }, 1 << 40)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_grows_while_that_brings_more() {
+        let (mut width, mut position) = (width(), 0);
+        read(&mut width, &mut position, 100, |width| Duration::from_millis(800).div_f64(width as f64), 1.0)
+            .await;
+        assert_eq!(width.now(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_stays_where_the_link_is_full() {
+        let (mut width, mut position) = (width(), 0);
+        let full = |width: usize| Duration::from_millis(800).div_f64(width.min(2) as f64);
+        read(&mut width, &mut position, 30, full, 1.0).await;
+        assert_eq!(width.now(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_one_for_a_reader_that_does_not_wait_and_the_head_grows() {
+        let (mut width, mut position) = (width(), 0);
+        read(&mut width, &mut position, 100, |_| Duration::from_millis(400), 0.3).await;
+        assert_eq!((width.now(), width.head_bytes()), (1, 8 * RANGE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_halves_it_and_it_grows_again_later() {
+        let (mut width, mut position) = (width(), 0);
+        let fast = |width: usize| Duration::from_millis(800).div_f64(width as f64);
+        read(&mut width, &mut position, 100, fast, 1.0).await;
+        width.shrink(position);
+        width.shrink(position);
+        assert_eq!(width.now(), 2);
+        read(&mut width, &mut position, HOLD_RANGES - 1, fast, 1.0).await;
+        assert_eq!(width.now(), 2);
+        read(&mut width, &mut position, 100, fast, 1.0).await;
+        assert_eq!(width.now(), 8);
+    }
+
+    #[test]
+    fn a_blob_of_two_ranges_is_asked_for_at_once() {
+        let ranges = Ranges { bytes: RANGE, ..Ranges::default() };
+        assert_eq!(Width::new(ranges, 2 * RANGE).head_bytes(), u64::MAX);
+        assert_eq!(Width::new(ranges, 2 * RANGE + 1).head_bytes(), RANGE);
+    }
+}

@@ -1,0 +1,211 @@
+//! What this node knows about a host, from all pulls: out of reach, asking for patience, without ranges.
+//!
+//! Knowledge only: the rounds decide the order, the exchange waits, the blob divides. A host that is out of reach is
+//! never refused here; it is asked last, and one request at a time finds out whether it is back.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
+
+/// Most hosts remembered; `certs.d` and references name far fewer.
+const HOSTS_MAX: usize = 256;
+/// First time after which a host that was out of reach is probed; doubled each time it still is.
+const PROBE_AFTER_MIN: Duration = Duration::from_secs(5);
+/// Longest such time.
+const PROBE_AFTER_MAX: Duration = Duration::from_secs(120);
+/// Longest that a host's word keeps other requests from it.
+const PATIENCE_MAX: Duration = Duration::from_secs(30);
+
+/// The hosts of this node, by the base of their URLs.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts(Mutex<BTreeMap<String, Arc<Health>>>);
+
+impl Hosts {
+    /// What is known about the host at `base`, which may be nothing yet. `streams` of its blobs may be open at once.
+    pub(crate) fn at(&self, base: String, streams: usize) -> Arc<Health> {
+        let mut known = lock(&self.0);
+        if known.len() >= HOSTS_MAX && !known.contains_key(&base) {
+            // Those in use are kept: sessions must not disagree about them.
+            known.retain(|_, health| Arc::strong_count(health) > 1);
+        }
+        Arc::clone(known.entry(base).or_insert_with(|| Arc::new(Health::new(streams))))
+    }
+}
+
+/// One host.
+#[derive(Debug)]
+pub(crate) struct Health {
+    state: Mutex<State>,
+    no_ranges: AtomicBool,
+    /// Permits for the big blobs that come from it at the same time.
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    down: Option<Down>,
+    /// Asked for by the host (429, `Retry-After`).
+    not_before: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Down {
+    cause: Arc<str>,
+    probe_after: Duration,
+    probe_at: Instant,
+    probing: bool,
+}
+
+impl Health {
+    fn new(streams: usize) -> Health {
+        Health {
+            state: Mutex::default(),
+            no_ranges: AtomicBool::new(false),
+            streams: Arc::new(Semaphore::new(streams)),
+        }
+    }
+
+    /// Why the host was out of reach when it was last asked; `None` where it was not.
+    pub(crate) fn down(&self) -> Option<Arc<str>> {
+        lock(&self.state).down.as_ref().map(|down| Arc::clone(&down.cause))
+    }
+
+    /// As [`Health::down`], and only where it is too early to ask again, or being found out.
+    pub(crate) fn down_lately(&self) -> Option<Arc<str>> {
+        let state = lock(&self.state);
+        let lately = |down: &&Down| down.probing || Instant::now() < down.probe_at;
+        state.down.as_ref().filter(lately).map(|down| Arc::clone(&down.cause))
+    }
+
+    /// Takes note that the host is out of reach; true where that is news.
+    pub(crate) fn set_down(&self, cause: &str) -> bool {
+        let mut state = lock(&self.state);
+        let (is_news, probe_after) = match &state.down {
+            None => (true, PROBE_AFTER_MIN),
+            // Several requests that were under way fail for one reason.
+            Some(down) if !down.probing && Instant::now() < down.probe_at => return false,
+            Some(down) => (false, (down.probe_after * 2).min(PROBE_AFTER_MAX)),
+        };
+        let probe_at = Instant::now() + probe_after;
+        state.down = Some(Down { cause: cause.into(), probe_after, probe_at, probing: false });
+        is_news
+    }
+
+    /// Takes note that the host answered; true where that is news.
+    pub(crate) fn set_up(&self) -> bool {
+        lock(&self.state).down.take().is_some()
+    }
+
+    /// True once when it is time to find out whether the host is back; who gets it must call [`Health::set_up`] or
+    /// [`Health::set_down`] after, or drop the answer with [`Health::probe_dropped`].
+    pub(crate) fn claim_probe(&self) -> bool {
+        match &mut lock(&self.state).down {
+            Some(down) if !down.probing && Instant::now() >= down.probe_at => {
+                down.probing = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The probe ended without an answer: another may be made.
+    pub(crate) fn probe_dropped(&self) {
+        if let Some(down) = &mut lock(&self.state).down {
+            down.probing = false;
+        }
+    }
+
+    /// Takes note that the host wants no request for `wait`.
+    pub(crate) fn be_patient(&self, wait: Duration) {
+        let until = Instant::now() + wait.min(PATIENCE_MAX);
+        let mut state = lock(&self.state);
+        state.not_before = state.not_before.max(Some(until));
+    }
+
+    /// Waits as long as the host asked for, at most half a minute from its last word.
+    pub(crate) async fn patience(&self) {
+        let until = lock(&self.state).not_before;
+        if let Some(until) = until.filter(|until| *until > Instant::now()) {
+            sleep_until(until).await;
+        }
+    }
+
+    /// Whether the host sends whole blobs only.
+    pub(crate) fn has_no_ranges(&self) -> bool {
+        self.no_ranges.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that it does; true where that is news.
+    pub(crate) fn set_no_ranges(&self) -> bool {
+        !self.no_ranges.swap(true, Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_is_down_is_probed_by_one_at_growing_intervals() {
+        let health = Health::new(1);
+        assert!(!health.claim_probe());
+        assert!(health.set_down("refused"));
+        assert!(!health.set_down("refused"));
+        for seconds in [5, 10, 20, 40, 80, 120, 120] {
+            tokio::time::advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
+            assert!(!health.claim_probe(), "{seconds}");
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert!(health.claim_probe(), "{seconds}");
+            assert!(!health.claim_probe());
+            assert!(!health.set_down("refused"));
+        }
+        assert!(health.set_up());
+        assert!(health.down().is_none());
+        assert!(!health.set_up());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_was_dropped_can_be_made_again() {
+        let health = Health::new(1);
+        health.set_down("refused");
+        tokio::time::advance(PROBE_AFTER_MIN).await;
+        assert!(health.claim_probe());
+        health.probe_dropped();
+        assert!(health.claim_probe());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_is_the_longest_asked_for_and_bounded() {
+        let health = Health::new(1);
+        let waited = || async {
+            let before = Instant::now();
+            health.patience().await;
+            before.elapsed().as_secs()
+        };
+        assert_eq!(waited().await, 0);
+        health.be_patient(Duration::from_secs(7));
+        health.be_patient(Duration::from_secs(2));
+        assert_eq!(waited().await, 7);
+        health.be_patient(Duration::from_secs(86_400));
+        assert_eq!(waited().await, 30);
+    }
+
+    #[test]
+    fn hosts_in_use_stay_the_same_however_many_there_are() {
+        let hosts = Hosts::default();
+        let kept = hosts.at("https://kept/v2".to_owned(), 1);
+        for number in 0..2 * HOSTS_MAX {
+            hosts.at(format!("https://{number}/v2"), 1);
+        }
+        assert!(Arc::ptr_eq(&kept, &hosts.at("https://kept/v2".to_owned(), 1)));
+        assert!(lock(&hosts.0).len() <= HOSTS_MAX);
+    }
+}
