@@ -7,9 +7,15 @@ use crate::descriptor::RawDescriptor;
 use crate::lenient::null_default;
 use crate::{Descriptor, DescriptorError, DocumentKind};
 
-/// Largest index, manifest or config that is read, in bytes. Registries enforce 4 MiB on push
-/// (distribution-spec 1.1, "pushing manifests"), so nothing bigger can be a manifest.
-pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
+/// Largest index, manifest or config that is read, in bytes. Registries take manifests of at least 4 MiB
+/// (distribution-spec 1.1, "Pushing Manifests"), and most no larger ones; configs with a long history can be.
+pub const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
+
+/// Most layers of an image: overlayfs stacks no more (`OVL_MAX_STACK`, Linux 6.12).
+pub const LAYERS_MAX: usize = 500;
+
+/// Most manifests of an index that are looked at; those that are published have some dozens.
+pub const INDEX_ENTRIES_MAX: usize = 4096;
 
 /// An index or a manifest.
 #[derive(Clone, Debug)]
@@ -61,6 +67,16 @@ pub enum DocumentError {
     /// An entry is no descriptor.
     #[error("malformed {0}")]
     Descriptor(&'static str, #[source] DescriptorError),
+    /// More entries than can be of use.
+    #[error("{what} with {count} entries; at most {max} can be used")]
+    Entries {
+        /// The document.
+        what: &'static str,
+        /// How many it has.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
     /// A diff id is no digest.
     #[error("image config with diff id number {0}")]
     DiffId(usize, #[source] refparse::DigestError),
@@ -121,7 +137,7 @@ impl Index {
     fn parse(bytes: &[u8]) -> Result<Index, DocumentError> {
         const WHAT: &str = "image index";
         let raw: RawIndex = serde_json::from_slice(bytes).map_err(|e| DocumentError::Json(WHAT, e))?;
-        Ok(Index { manifests: descriptors(WHAT, raw.manifests)? })
+        Ok(Index { manifests: descriptors(WHAT, raw.manifests, INDEX_ENTRIES_MAX)? })
     }
 }
 
@@ -130,11 +146,18 @@ impl Manifest {
         const WHAT: &str = "image manifest";
         let raw: RawManifest = serde_json::from_slice(bytes).map_err(|e| DocumentError::Json(WHAT, e))?;
         let config = Descriptor::try_from(raw.config).map_err(|e| DocumentError::Descriptor(WHAT, e))?;
-        Ok(Manifest { config, layers: descriptors(WHAT, raw.layers)? })
+        Ok(Manifest { config, layers: descriptors(WHAT, raw.layers, LAYERS_MAX)? })
     }
 }
 
-fn descriptors(what: &'static str, raw: Vec<RawDescriptor>) -> Result<Vec<Descriptor>, DocumentError> {
+fn descriptors(
+    what: &'static str,
+    raw: Vec<RawDescriptor>,
+    max: usize,
+) -> Result<Vec<Descriptor>, DocumentError> {
+    if raw.len() > max {
+        return Err(DocumentError::Entries { what, count: raw.len(), max });
+    }
     raw.into_iter()
         .map(|entry| Descriptor::try_from(entry).map_err(|e| DocumentError::Descriptor(what, e)))
         .collect()
@@ -230,6 +253,21 @@ mod tests {
             expect![
                 "a Docker schema 1 manifest (`fsLayers`) announced as `application/vnd.oci.image.manifest.v1+json`"
             ],
+        );
+    }
+
+    #[test]
+    fn more_entries_than_can_be_used_are_refused() {
+        let entries = |count: usize| vec![r#"{"digest":"DIGEST","size":1}"#; count].join(",");
+        check(
+            OCI_MANIFEST,
+            &format!(r#"{{"config":{{"digest":"DIGEST"}},"layers":[{}]}}"#, entries(LAYERS_MAX + 1)),
+            expect!["image manifest with 501 entries; at most 500 can be used"],
+        );
+        check(
+            OCI_INDEX,
+            &format!(r#"{{"manifests":[{}]}}"#, entries(INDEX_ENTRIES_MAX + 1)),
+            expect!["image index with 4097 entries; at most 4096 can be used"],
         );
     }
 

@@ -34,7 +34,9 @@ mod platform;
 
 pub use config::ImageConfig;
 pub use descriptor::{Descriptor, DescriptorError};
-pub use document::{DOCUMENT_BYTES_MAX, Document, DocumentError, Index, Manifest};
+pub use document::{
+    DOCUMENT_BYTES_MAX, Document, DocumentError, INDEX_ENTRIES_MAX, Index, LAYERS_MAX, Manifest,
+};
 pub use id::{ChainId, DiffId, ImageId, chain_ids, sha256};
 pub use media_type::{DocumentKind, LayerCompression};
 pub use platform::{Platform, PlatformMatcher};

@@ -79,6 +79,13 @@ impl LayerCompression {
     }
 }
 
+/// Whether blobs of `media_type` may not be given away by registries (OCI's nondistributable and Docker's foreign layers),
+/// so that a descriptor's URLs say where they are.
+pub fn is_nondistributable(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar")
+        || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.diff.tar")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::Failure;
 
-/// Longest time for a whole document, whatever its pace: 4 MiB at 35 kB/s. A trickle must not hold a pull for an hour.
+/// Longest time for a whole document, whatever its pace: 8 MiB at 70 kB/s. A trickle must not hold a pull for an hour.
 const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Reads at most `limit` bytes, at `pace`.

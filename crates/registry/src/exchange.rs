@@ -108,7 +108,12 @@ impl Inner {
         let mut redirects = 0;
         let mut challenged = BTreeSet::new();
         loop {
-            let sent = self.authorizer.authorization(&self.shared, endpoint, &url).await?;
+            let is_foreign = endpoint.host.foreign.is_some();
+            let sent = match is_foreign {
+                // A manifest's author names it: nobody's credentials go there, not even those for its host.
+                true => None,
+                false => self.authorizer.authorization(&self.shared, endpoint, &url).await?,
+            };
             let configured = (url.origin() == own).then_some(&endpoint.host.header);
             let request = request(call, &url, configured, sent.as_ref())?;
             let response = match endpoint.transport.send(request).await {
@@ -136,6 +141,7 @@ impl Inner {
             }
             // One answer to a challenge for each origin on the way: a second 401 is a refusal.
             if status == StatusCode::UNAUTHORIZED
+                && !is_foreign
                 && challenged.insert(url.origin())
                 && self.authorizer.challenged(&self.shared, &url, response.headers(), sent.as_ref()).await?
             {

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use oci::Descriptor;
+
 use crate::client::Shared;
 use crate::endpoint::Endpoint;
 use crate::error::{AccessError, Failure, HostFailure, Retry, chain};
@@ -28,9 +30,32 @@ impl Rounds {
     /// # Errors
     /// [`AccessError::Config`] and [`AccessError::NoHost`].
     pub(crate) fn new(session: &Inner, capability: Capability) -> Result<Rounds, AccessError> {
+        let endpoints = Rounds::endpoints(session, capability)?;
+        Rounds::over(session, capability, endpoints)
+    }
+
+    /// For the blob of `descriptor`: where the hosts do not have it, the URLs that it names do.
+    ///
+    /// # Errors
+    /// As [`Rounds::new`].
+    pub(crate) fn of_blob(session: &Inner, descriptor: &Descriptor) -> Result<Rounds, AccessError> {
+        let mut endpoints = Rounds::endpoints(session, Capability::Pull)?;
+        let position = endpoints.last().map_or(0, |last| last.position + 1);
+        endpoints.extend(session.foreign(descriptor, position));
+        Rounds::over(session, Capability::Pull, endpoints)
+    }
+
+    fn endpoints(session: &Inner, capability: Capability) -> Result<Vec<Arc<Endpoint>>, AccessError> {
         let all = session.endpoints.as_ref().map_err(|error| AccessError::Config(Arc::clone(error)))?;
         let able = all.iter().filter(|endpoint| endpoint.host.capabilities.has(capability));
-        let endpoints: Vec<_> = able.cloned().collect();
+        Ok(able.cloned().collect())
+    }
+
+    fn over(
+        session: &Inner,
+        capability: Capability,
+        endpoints: Vec<Arc<Endpoint>>,
+    ) -> Result<Rounds, AccessError> {
         if endpoints.is_empty() {
             return Err(AccessError::NoHost {
                 registry: session.reference.registry().to_owned(),
@@ -79,11 +104,10 @@ impl Rounds {
     /// The next of this round. A mirror that was out of reach a short while ago is not waited for where another host has
     /// given its last word: it is listed with the reason.
     fn next_in_queue(&mut self) -> Option<Arc<Endpoint>> {
-        let last = self.endpoints.last().map(|endpoint| endpoint.position);
         loop {
             let endpoint = self.queue.pop_front()?;
             let answered = self.failures.values().any(|failed| failed.failure.is_last_word());
-            let is_mirror = Some(endpoint.position) != last;
+            let is_mirror = endpoint.host.mirror_of.is_some();
             let down = endpoint.health.down_lately().filter(|_| answered && is_mirror);
             let Some(cause) = down else { return Some(endpoint) };
             let host = endpoint.host.name().to_owned();

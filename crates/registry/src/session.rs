@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use auth::Credentials;
+use oci::Descriptor;
 use refparse::Reference;
 
 use crate::authorizer::Authorizer;
 use crate::client::Shared;
 use crate::endpoint::Endpoint;
+use crate::error::chain;
 use crate::hosts::{self, ConfigError, Host};
 use crate::retry::Budget;
+use crate::url::RedactedUrl;
 
 /// One pull's view of the hosts that serve a reference; clones share it.
 #[derive(Clone)]
@@ -44,12 +47,28 @@ impl Session {
 
 fn endpoints(shared: &Shared, registry: &str) -> Result<Vec<Arc<Endpoint>>, ConfigError> {
     let planned = hosts::plan(&shared.config.config_path, registry)?;
-    let endpoint = |(position, host): (usize, Host)| {
-        let transport = shared.transport(&host);
-        let health = shared.hosts.at(host.base(), shared.config.streams_per_host.get());
-        Arc::new(Endpoint::new(position, host, transport, health))
-    };
-    Ok(planned.into_iter().enumerate().map(endpoint).collect())
+    Ok(planned.into_iter().enumerate().map(|(position, host)| endpoint(shared, position, host)).collect())
+}
+
+fn endpoint(shared: &Shared, position: usize, host: Host) -> Arc<Endpoint> {
+    let transport = shared.transport(&host);
+    let health = shared.hosts.at(host.base(), shared.config.streams_per_host.get());
+    Arc::new(Endpoint::new(position, host, transport, health))
+}
+
+impl Inner {
+    /// Where `descriptor` is to be had beside the registry: the URLs that it names, by https alone, after `position`
+    /// hosts.
+    pub(crate) fn foreign(&self, descriptor: &Descriptor, position: usize) -> Vec<Arc<Endpoint>> {
+        let urls = descriptor.urls.iter().filter_map(|url| RedactedUrl::parse(url).ok());
+        let hosts = urls.filter(RedactedUrl::is_https).filter_map(|url| {
+            let planned = hosts::foreign(&self.shared.config.config_path, &url);
+            // What is wrong with the settings of that host is a reason not to ask it.
+            planned.inspect_err(|error| tracing::warn!(%url, cause = chain(error), "foreign layer")).ok()?
+        });
+        let numbered = hosts.enumerate();
+        numbered.map(|(number, host)| endpoint(&self.shared, position + number, host)).collect()
+    }
 }
 
 impl fmt::Debug for Session {

@@ -71,7 +71,7 @@ async fn a_layer_that_stops_for_ever() {
         expect![[r#"
         pull layer
         cannot fetch `sha256:bc945f9336d6941788e066d853dd3eeca503306a5a60c65700aadfd0e4cf998c`
-        host `localhost:5000`: no byte for 30s"#]],
+        host `localhost:5000`: only 100 bytes in 30s"#]],
     )
     .await;
 }

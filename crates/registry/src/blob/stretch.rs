@@ -10,7 +10,6 @@ use super::{BlobSource, PROGRESS_BYTES};
 use crate::ClientConfig;
 use crate::endpoint::Endpoint;
 use crate::error::{AccessError, Failure, HostFailure, Retry, chain};
-use crate::hosts::Capability;
 use crate::rounds::Rounds;
 
 pub(super) struct Stretch {
@@ -35,7 +34,7 @@ impl Stretch {
     /// # Errors
     /// [`AccessError::Config`] and [`AccessError::NoHost`].
     pub(super) fn new(source: &Arc<BlobSource>, begin: u64, end: u64) -> Result<Stretch, AccessError> {
-        let mut rounds = Rounds::new(&source.session, Capability::Pull)?;
+        let mut rounds = Rounds::of_blob(&source.session, &source.descriptor)?;
         if let Some(endpoint) = source.served_by() {
             rounds.prefer(endpoint.position);
         }

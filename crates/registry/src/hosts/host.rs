@@ -34,6 +34,8 @@ pub struct Host {
     pub(crate) dial_timeout: Option<Duration>,
     /// The registry that a mirror is asked for (`?ns=`); `None` for the registry's own host.
     pub(crate) mirror_of: Option<String>,
+    /// The one thing to be had there, for a host that is no registry: a URL of a foreign layer.
+    pub(crate) foreign: Option<RedactedUrl>,
 }
 
 impl Host {
@@ -55,6 +57,9 @@ impl Host {
 
     /// The URL for `path` (`library/busybox/manifests/latest`).
     pub(crate) fn url(&self, path: &str, plain: bool) -> Result<RedactedUrl, UrlError> {
+        if let Some(url) = &self.foreign {
+            return Ok(url.clone());
+        }
         let scheme = if plain || self.scheme == Scheme::Http { "http" } else { "https" };
         let namespace = self.mirror_of.as_ref().map(|registry| format!("?ns={}", percent_encoded(registry)));
         let query = namespace.unwrap_or_default();

@@ -10,6 +10,7 @@ use super::file::{ClientPair, HostEntry, HostsFile, Server};
 use super::host::{Host, Scheme};
 use crate::proxy::is_loopback;
 use crate::tls::{ClientPem, TlsSettings};
+use crate::url::RedactedUrl;
 
 /// Docker Hub: the name in references, and the host that serves.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -29,6 +30,29 @@ pub(crate) fn plan(roots: &[PathBuf], registry: &str) -> Result<Vec<Host>, Confi
     }
     hosts.push(host(file.root, registry)?);
     Ok(hosts)
+}
+
+/// The host of a foreign layer's URL. It is asked for that URL alone, over the TLS that is configured for its name.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) fn foreign(roots: &[PathBuf], url: &RedactedUrl) -> Result<Option<Host>, ConfigError> {
+    let Some(authority) = url.uri().authority().map(|authority| authority.as_str().to_owned()) else {
+        return Ok(None);
+    };
+    let tls = plan(roots, &authority)?.pop().map(|host| (host.tls, host.dial_timeout));
+    let (tls, dial_timeout) = tls.unwrap_or_default();
+    Ok(Some(Host {
+        scheme: Scheme::Https,
+        authority,
+        path: String::new(),
+        capabilities: Capabilities::ALL,
+        header: http::HeaderMap::new(),
+        tls,
+        dial_timeout,
+        mirror_of: None,
+        foreign: Some(url.clone()),
+    }))
 }
 
 fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
@@ -59,6 +83,7 @@ fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
     Ok(Host {
         scheme,
         mirror_of: (!own).then(|| registry.to_owned()),
+        foreign: None,
         authority: server.authority,
         path: server.path,
         capabilities: entry.capabilities,

@@ -8,6 +8,7 @@
 mod blob;
 mod credentials;
 mod fallback;
+mod foreign;
 mod health;
 mod hosts;
 mod manifest;

@@ -58,9 +58,23 @@ async fn a_mirror_with_other_bytes_is_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_descriptor_over_4_mib_is_refused_without_a_request() {
+async fn a_descriptor_over_8_mib_is_refused_without_a_request() {
     let world = World::new();
-    let descriptor = Descriptor::new(OCI_MANIFEST, oci::sha256(b""), 4 * 1024 * 1024 + 1);
+    let descriptor = Descriptor::new(OCI_MANIFEST, oci::sha256(b""), 8 * 1024 * 1024 + 1);
     check(world.session("r.test/app:1").manifest(&descriptor).await, Kind::TooLarge);
     assert!(world.network.dialled().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_its_descriptor_holds_is_not_asked_for() {
+    let world = World::new();
+    let mut descriptor = descriptor_of(MANIFEST);
+    descriptor.data = Some(MANIFEST.to_vec());
+    let session = world.session("r.test/app:1");
+    assert_eq!(session.manifest(&descriptor).await.unwrap(), MANIFEST);
+    assert!(world.network.dialled().is_empty());
+    // Other bytes than the digest's are nobody's.
+    descriptor.data = Some(vec![b' '; MANIFEST.len()]);
+    world.network.serve("r.test:80", |_| Reply::ok(MANIFEST));
+    assert_eq!(session.manifest(&descriptor).await.unwrap(), MANIFEST);
 }

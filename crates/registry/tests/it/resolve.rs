@@ -163,14 +163,14 @@ async fn a_document_without_content_type_tells_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_document_over_4_mib_is_refused_by_length_and_by_count() {
+async fn a_document_over_8_mib_is_refused_by_length_and_by_count() {
     let head = Reply::new(200)
         .header("content-type", OCI_MANIFEST)
         .header("docker-content-digest", oci::sha256(MANIFEST).to_string())
-        .header("content-length", (4 * 1024 * 1024 + 1).to_string());
+        .header("content-length", (8 * 1024 * 1024 + 1).to_string());
     let (_world, resolved) = resolve("r.test/app:1", head, get()).await;
     assert_eq!(resolved.unwrap_err().kind(), Kind::TooLarge);
-    let body = vec![b' '; 4 * 1024 * 1024 + 1];
+    let body = vec![b' '; 8 * 1024 * 1024 + 1];
     let (_world, resolved) = resolve("r.test/app:1", Reply::new(405), Reply::ok(body).chunked()).await;
     assert_eq!(resolved.unwrap_err().kind(), Kind::TooLarge);
 }
