@@ -35,7 +35,8 @@ pub(crate) struct Shared {
     transports: Mutex<BTreeMap<TransportKey, Transport>>,
 }
 
-type TransportKey = ([u8; 32], Duration);
+/// Certificates, dial timeout, and the host where that has a proxy of its own.
+type TransportKey = ([u8; 32], Duration, Option<String>);
 
 impl Client {
     /// A client that reaches hosts through `dialer`. The system's root certificates are read at the first
@@ -64,7 +65,8 @@ impl Shared {
     /// The pool for `host`'s settings, made at the first need.
     pub(crate) fn transport(&self, host: &Host) -> Transport {
         let dial_timeout = host.dial_timeout.unwrap_or(self.config.dial_timeout);
-        let key = (host.tls.fingerprint(), dial_timeout);
+        let own_way = self.config.settings(&host.authority).is_some_and(|settings| settings.proxy.is_some());
+        let key = (host.tls.fingerprint(), dial_timeout, own_way.then(|| host.authority.clone()));
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(transport) = transports.get(&key) {
             return transport.clone();
@@ -72,7 +74,7 @@ impl Shared {
         let connector = Connector {
             dialer: self.dialer.clone(),
             tls: Arc::new(LazyTls::new(host.tls.clone(), self.roots.clone())),
-            proxies: self.config.proxies.clone(),
+            proxies: self.config.proxies(&host.authority),
             dial_timeout,
         };
         let transport = Transport::new(connector, self.config.header_timeout);

@@ -1,9 +1,14 @@
-//! What a client is told about its node: where `certs.d` lies, limits of waiting, proxies.
+//! What a client is told about its node: where `certs.d` lies, limits of waiting, proxies, settings of single hosts.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::proxy::Proxies;
+use crate::settings::{ProxySetting, Registries, RegistrySettings};
+
+/// systemd's default for services (systemd.exec(5), `$PATH`).
+const HELPER_PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Configuration of a [`Client`](crate::Client).
 #[derive(Clone, Debug)]
@@ -20,6 +25,11 @@ pub struct ClientConfig {
     pub stall_timeout: Duration,
     /// Proxies of this node. Default: none; the daemon passes [`Proxies::from_env`].
     pub proxies: Proxies,
+    /// What is configured for single registries and mirrors beyond `certs.d`. Default: nothing.
+    pub registries: Registries,
+    /// Directories in which credential helpers are looked for; relative ones are passed over. Default: those of a
+    /// system service, `/usr/local/sbin` to `/bin`; the daemon passes its `PATH`.
+    pub helper_path: Vec<PathBuf>,
     /// Seed of the jitter in backoff, so that a simulated run can be repeated. Default 0; the daemon passes entropy.
     pub jitter_seed: u64,
 }
@@ -32,12 +42,28 @@ impl Default for ClientConfig {
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
             proxies: Proxies::none(),
+            registries: Registries::new(),
+            helper_path: HELPER_PATH.iter().map(PathBuf::from).collect(),
             jitter_seed: 0,
         }
     }
 }
 
 impl ClientConfig {
+    /// What is configured for `host`, a registry's name or a host that is dialled.
+    pub(crate) fn settings(&self, host: &str) -> Option<&RegistrySettings> {
+        self.registries.get(&auth::Host::parse(host).ok()?)
+    }
+
+    /// The proxies for requests to `host` and to where it leads.
+    pub(crate) fn proxies(&self, host: &str) -> Proxies {
+        match self.settings(host).and_then(|settings| settings.proxy.as_ref()) {
+            None => self.proxies.clone(),
+            Some(ProxySetting::Direct) => Proxies::none(),
+            Some(ProxySetting::Through(proxy)) => Proxies::through(proxy),
+        }
+    }
+
     /// Splits containerd's `config_path`, a list separated by `:`; an empty text is no root at all.
     ///
     /// ```

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use auth::Secret;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -80,12 +81,16 @@ impl Inner {
             // One answer to a challenge for each origin on the way: a second 401 is a refusal.
             if status == StatusCode::UNAUTHORIZED
                 && challenged.insert(url.origin())
-                && self.authorizer.challenged(&self.shared, &url, response.headers(), sent.as_ref()).await?
+                && self
+                    .authorizer
+                    .challenged(&self.shared, endpoint, &url, response.headers(), sent.as_ref())
+                    .await?
             {
                 continue;
             }
-            let own = self.authorizer.secret_for(&url);
+            let own = self.authorizer.secret_for(&self.shared, endpoint, &url).await;
             let given = own.is_some();
+            let own = own.as_ref().map(Secret::expose);
             let secrets: Vec<_> = sent.iter().map(Authorization::secret).chain(own).collect();
             return Err(refusal(response, given, &secrets, self.shared.config.stall_timeout).await);
         }

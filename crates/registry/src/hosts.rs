@@ -18,4 +18,4 @@ pub use error::{ConfigError, HostsProblem};
 pub use file::{ClientPair, HostEntry, HostsFile, Server};
 pub use host::Host;
 pub(crate) use host::Scheme;
-pub(crate) use plan::plan;
+pub(crate) use plan::{mirrors_only, plan};

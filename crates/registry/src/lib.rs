@@ -26,7 +26,8 @@
 //!   the one that counts, and the error lists all. A host that could not be reached goes to the end of the order for
 //!   the rest of the session.
 //! - **Credentials** go only to the host that they are bound to, and to the token server that this host names. A mirror
-//!   or a redirect's target is asked anonymously unless the credentials name it.
+//!   or a redirect's target is asked anonymously unless the credentials name it, or the registry's `credential_domain`.
+//!   The node's own ([`CredentialSource`]) are read once a host has asked and the caller has none for it.
 //! - **Retries** happen in one place (`rounds`): transient failures only, a handful, with exponential backoff, jitter
 //!   from a seed and the server's `Retry-After`. A blob goes on where it broke.
 //! - **Bounds.** Documents, error bodies, token answers, URLs, redirects, header sizes and every wait are bounded by
@@ -51,11 +52,13 @@ mod exchange;
 mod hosts;
 mod manifest;
 mod media;
+mod node;
 mod proxy;
 mod resolve;
 mod retry;
 mod rounds;
 mod session;
+mod settings;
 mod tls;
 mod tokens;
 mod transport;
@@ -73,8 +76,10 @@ pub use error::{
 pub use hosts::{
     Capabilities, Capability, ClientPair, ConfigError, Host, HostEntry, HostsFile, HostsProblem, Server,
 };
-pub use proxy::Proxies;
+pub use node::{CredentialSource, CredentialSourceError, HelperRunError, SecretFileError};
+pub use proxy::{Proxies, ProxyUrl, ProxyUrlError};
 pub use resolve::Resolved;
 pub use session::Session;
+pub use settings::{Fallback, ProxySetting, Registries, RegistrySettings};
 pub use tls::TlsConfigError;
 pub use url::{RedactedUrl, UrlError};

@@ -8,6 +8,7 @@ use refparse::Digest;
 
 use super::ServerSays;
 use crate::connector::ConnectError;
+use crate::node::CredentialSourceError;
 use crate::url::{RedactedUrl, UrlError};
 
 /// Why one host did not give what it was asked for.
@@ -100,6 +101,9 @@ pub enum Failure {
         /// The limit.
         limit_bytes: u64,
     },
+    /// This node's own credentials for the host cannot be read.
+    #[error("no credentials")]
+    Credentials(#[source] Arc<CredentialSourceError>),
     /// The challenge of a 401 cannot be answered.
     #[error("cannot answer the challenge")]
     Challenge(#[source] auth::ChallengeError),
@@ -193,7 +197,7 @@ pub enum Kind {
     TooLarge,
     /// No byte for too long.
     Stalled,
-    /// This node's `hosts.toml` or certificates.
+    /// This node's `hosts.toml`, certificates or own credentials.
     Config,
     /// Another status.
     Server,
@@ -242,6 +246,7 @@ impl Failure {
             Failure::UnsupportedMediaType { .. } => Kind::UnsupportedMediaType,
             Failure::TooLarge { .. } => Kind::TooLarge,
             Failure::Token { source, .. } => source.kind(),
+            Failure::Credentials(_) => Kind::Config,
             Failure::Challenge(_)
             | Failure::TokenRequest(_)
             | Failure::TokenAnswer(_)

@@ -31,6 +31,20 @@ pub(crate) fn plan(roots: &[PathBuf], registry: &str) -> Result<Vec<Host>, Confi
     Ok(hosts)
 }
 
+/// Leaves out the registry itself, by whichever of its names.
+///
+/// # Errors
+/// [`ConfigError::NoMirror`].
+pub(crate) fn mirrors_only(hosts: Vec<Host>, registry: &str) -> Result<Vec<Host>, ConfigError> {
+    let own = auth::Host::parse(registry);
+    let mirrors: Vec<_> =
+        hosts.into_iter().filter(|host| auth::Host::parse(&host.authority) != own).collect();
+    if mirrors.is_empty() {
+        return Err(ConfigError::NoMirror { registry: registry.to_owned() });
+    }
+    Ok(mirrors)
+}
+
 fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
     let mut loopback_fallback = false;
     let server = match entry.server.take() {

@@ -6,14 +6,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
 
 mod blob;
+mod credential_domain;
 mod credentials;
 mod fallback;
 mod hosts;
 mod manifest;
+mod node_credentials;
 mod proxy;
 mod redirect;
 mod resolve;
 mod retry;
 mod secrets;
+mod settings;
 mod support;
 mod tls;
