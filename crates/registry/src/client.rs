@@ -40,13 +40,13 @@ type TransportKey = ([u8; 32], Duration, Option<String>);
 
 impl Client {
     /// A client that reaches hosts through `dialer`. The system's root certificates are read at the first
-    /// https connection.
+    /// https connection, and again at one after they have changed.
     pub fn new(config: ClientConfig, dialer: Dialer) -> Client {
         Client(Arc::new(Shared {
             tokens: Tokens::default(),
             jitter: Jitter::new(config.jitter_seed),
             dialer,
-            roots: SystemRoots::default(),
+            roots: SystemRoots::new(config.system_roots.clone()),
             transports: Mutex::default(),
             config,
         }))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::proxy::Proxies;
 use crate::settings::{ProxySetting, Registries, RegistrySettings};
+use crate::tls::RootFiles;
 
 /// systemd's default for services (systemd.exec(5), `$PATH`).
 const HELPER_PATH: [&str; 6] =
@@ -25,6 +26,8 @@ pub struct ClientConfig {
     pub stall_timeout: Duration,
     /// Proxies of this node. Default: none; the daemon passes [`Proxies::from_env`].
     pub proxies: Proxies,
+    /// Where the certificates lie that every https host is verified with. Default: the system's.
+    pub system_roots: RootFiles,
     /// What is configured for single registries and mirrors beyond `certs.d`. Default: nothing.
     pub registries: Registries,
     /// Directories in which credential helpers are looked for; relative ones are passed over. Default: those of a
@@ -42,6 +45,7 @@ impl Default for ClientConfig {
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
             proxies: Proxies::none(),
+            system_roots: RootFiles::system(),
             registries: Registries::new(),
             helper_path: HELPER_PATH.iter().map(PathBuf::from).collect(),
             jitter_seed: 0,

@@ -81,5 +81,5 @@ pub use proxy::{Proxies, ProxyUrl, ProxyUrlError};
 pub use resolve::Resolved;
 pub use session::Session;
 pub use settings::{Fallback, ProxySetting, Registries, RegistrySettings};
-pub use tls::TlsConfigError;
+pub use tls::{RootFiles, TlsConfigError};
 pub use url::{RedactedUrl, UrlError};
