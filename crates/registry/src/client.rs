@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use refparse::Reference;
 use crate::config::ClientConfig;
 use crate::connector::Connector;
 use crate::dialer::Dialer;
-use crate::hosts::Host;
+use crate::hosts::{self, ConfigError, Host};
 use crate::retry::Jitter;
 use crate::session::Session;
 use crate::tls::{LazyTls, SystemRoots};
@@ -59,6 +60,14 @@ impl Client {
     pub fn session(&self, reference: &Reference, credentials: &Credentials) -> Session {
         Session::new(Arc::clone(&self.0), reference, credentials)
     }
+
+    /// The directory in `certs.d` that configures `registry`, if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`].
+    pub fn hosts_directory(&self, registry: &str) -> Result<Option<PathBuf>, ConfigError> {
+        hosts::find(&self.0.config.config_path, registry)
+    }
 }
 
 impl Shared {
@@ -71,12 +80,7 @@ impl Shared {
         if let Some(transport) = transports.get(&key) {
             return transport.clone();
         }
-        let connector = Connector {
-            dialer: self.dialer.clone(),
-            tls: Arc::new(LazyTls::new(host.tls.clone(), self.roots.clone())),
-            proxies: self.config.proxies(&host.authority),
-            dial_timeout,
-        };
+        let connector = self.connector(host);
         let transport = Transport::new(connector, self.config.header_timeout);
         if transports.len() >= TRANSPORTS_MAX {
             // Sessions hold their own handles; what is dropped here is only no longer shared with new ones.
@@ -84,6 +88,16 @@ impl Shared {
         }
         transports.insert(key, transport.clone());
         transport
+    }
+
+    /// What connects to `host`, without a pool.
+    pub(crate) fn connector(&self, host: &Host) -> Connector {
+        Connector {
+            dialer: self.dialer.clone(),
+            tls: Arc::new(LazyTls::new(host.tls.clone(), self.roots.clone())),
+            proxies: self.config.proxies(&host.authority),
+            dial_timeout: host.dial_timeout.unwrap_or(self.config.dial_timeout),
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use auth::Host;
+
+use crate::node::CredentialSource;
 use crate::proxy::Proxies;
 use crate::settings::{ProxySetting, Registries, RegistrySettings};
 use crate::tls::RootFiles;
@@ -56,7 +59,28 @@ impl Default for ClientConfig {
 impl ClientConfig {
     /// What is configured for `host`, a registry's name or a host that is dialled.
     pub(crate) fn settings(&self, host: &str) -> Option<&RegistrySettings> {
-        self.registries.get(&auth::Host::parse(host).ok()?)
+        self.registries.get(&Host::parse(host).ok()?)
+    }
+
+    /// Whose credentials of this node may go to `host` in a pull from `registry`, and where they are: those configured
+    /// for the host itself, where it was chosen here (`is_dialled`); else the registry's where its domain names the host.
+    ///
+    /// A host that a peer named gets none by being named: neither a redirect nor a challenge makes this node show what it
+    /// has for another registry.
+    pub(crate) fn credentials_for(
+        &self,
+        host: &Host,
+        is_dialled: bool,
+        registry: &str,
+    ) -> Option<(Host, &CredentialSource)> {
+        let source_of = |host: &Host| self.registries.get(host)?.credentials.as_ref();
+        if let Some(source) = source_of(host).filter(|_| is_dialled) {
+            return Some((host.clone(), source));
+        }
+        let registry = Host::parse(registry).ok()?;
+        let domain = &self.registries.get(&registry)?.credential_domain;
+        let source = source_of(&registry).filter(|_| domain.contains(host))?;
+        Some((registry, source))
     }
 
     /// The proxies for requests to `host` and to where it leads.

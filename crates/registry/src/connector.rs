@@ -135,17 +135,21 @@ pub(crate) struct Connector {
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<Conn, ConnectError> {
-        let https = uri.scheme_str() == Some("https");
-        let (io, proxied) = match self.proxies.intercept(&uri) {
-            None => (self.dial(&uri).await?, false),
-            Some(proxy) if is_socks5(proxy.uri()) => (self.socks5(&proxy, &uri).await?, false),
+        let (io, proxied) = self.reach(&uri).await?;
+        let io = if is_https(&uri) { self.handshake(io, &uri).await? } else { io };
+        Ok(Conn { io: TokioIo::new(io), proxied })
+    }
+
+    /// A byte stream to the host of `uri`, or to the proxy that is to be asked for it; which of both, is told.
+    pub(crate) async fn reach(&self, uri: &Uri) -> Result<(BoxedIo, bool), ConnectError> {
+        Ok(match self.proxies.intercept(uri) {
+            None => (self.dial(uri).await?, false),
+            Some(proxy) if is_socks5(proxy.uri()) => (self.socks5(&proxy, uri).await?, false),
             // A tunnel is for https alone: many proxies refuse CONNECT to other ports than 443, and plain requests
             // are theirs to forward (RFC 9112, section 3.2.2).
-            Some(proxy) if https => (self.tunnel(&proxy, &uri).await?, false),
+            Some(proxy) if is_https(uri) => (self.tunnel(&proxy, uri).await?, false),
             Some(proxy) => (self.dial_proxy(proxy.uri()).await?, true),
-        };
-        let io = if https { self.handshake(io, &uri).await? } else { io };
-        Ok(Conn { io: TokioIo::new(io), proxied })
+        })
     }
 
     async fn dial(&self, uri: &Uri) -> Result<BoxedIo, ConnectError> {
@@ -190,7 +194,8 @@ impl Connector {
         through(tunnel, server, uri).await
     }
 
-    async fn handshake(&self, io: BoxedIo, uri: &Uri) -> Result<BoxedIo, ConnectError> {
+    /// TLS over `io`, with the host of `uri`.
+    pub(crate) async fn handshake(&self, io: BoxedIo, uri: &Uri) -> Result<BoxedIo, ConnectError> {
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|_| ConnectError::ServerName { host })?;
         let connector = TlsConnector::from(self.tls.get().map_err(ConnectError::Certificates)?);
@@ -240,6 +245,10 @@ fn tls_error(error: io::Error, uri: &Uri) -> ConnectError {
         Ok(source) => ConnectError::Tls { address: address(uri), source },
         Err(source) => ConnectError::TlsBroken { address: address(uri), source },
     }
+}
+
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https")
 }
 
 /// Host and port for an error text; a proxy's user info is left out.

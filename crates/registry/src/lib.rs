@@ -53,6 +53,8 @@ mod hosts;
 mod manifest;
 mod media;
 mod node;
+mod planned;
+mod probe;
 mod proxy;
 mod resolve;
 mod retry;
@@ -74,9 +76,12 @@ pub use error::{
     ServerSays,
 };
 pub use hosts::{
-    Capabilities, Capability, ClientPair, ConfigError, Host, HostEntry, HostsFile, HostsProblem, Server,
+    Capabilities, Capability, ClientPair, ConfigError, Host, HostEntry, HostsFile, HostsProblem, Scheme,
+    Server,
 };
 pub use node::{CredentialSource, CredentialSourceError, HelperRunError, SecretFileError};
+pub use planned::PlannedHost;
+pub use probe::{Probe, Step, StepKind};
 pub use proxy::{Proxies, ProxyUrl, ProxyUrlError};
 pub use resolve::Resolved;
 pub use session::Session;

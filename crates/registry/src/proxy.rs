@@ -110,6 +110,11 @@ impl Proxies {
         if is_loopback(destination.host()?) { None } else { matcher.intercept(destination) }
     }
 
+    /// The proxy for `destination` in words, without user information.
+    pub(crate) fn shown(&self, destination: &Uri) -> Option<String> {
+        self.intercept(destination).map(|proxy| shown(proxy.uri()))
+    }
+
     /// The header for a plain-http request that the proxy sees whole.
     pub(crate) fn authorization(&self, destination: &Uri) -> Option<HeaderValue> {
         if destination.scheme_str() != Some("http") {

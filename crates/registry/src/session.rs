@@ -56,7 +56,7 @@ fn endpoints(shared: &Shared, registry: &str) -> Result<Vec<Arc<Endpoint>>, Conf
 
 /// The caller's credentials for `registry` are also for the hosts that its `credential_domain` names, unless the caller
 /// has others for them.
-fn within_domain(config: &ClientConfig, registry: &str, credentials: &Credentials) -> Credentials {
+pub(crate) fn within_domain(config: &ClientConfig, registry: &str, credentials: &Credentials) -> Credentials {
     let (Some(settings), Some(credential)) = (config.settings(registry), credentials.for_host(registry))
     else {
         return credentials.clone();

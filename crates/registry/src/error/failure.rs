@@ -254,6 +254,18 @@ impl Failure {
         }
     }
 
+    /// The HTTP status that it stands for.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Failure::NotFound { .. } => Some(404),
+            Failure::Unauthorized { .. } => Some(401),
+            Failure::Denied { .. } => Some(403),
+            Failure::RateLimited { .. } => Some(429),
+            Failure::Server { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Whether asking the same host again may help.
     pub fn retry(&self) -> Retry {
         match self {

@@ -78,6 +78,8 @@ fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
         capabilities: entry.capabilities,
         header: entry.header,
         tls: load_tls(&entry.ca, &entry.client, entry.skip_verify)?,
+        ca: entry.ca,
+        client: entry.client,
         dial_timeout: entry.dial_timeout,
     })
 }

@@ -15,7 +15,7 @@ type Found = Result<Option<Credential>, Arc<CredentialSourceError>>;
 /// What one session has found so far.
 pub(crate) struct Wallet {
     /// The registry of the session's reference.
-    registry: Option<Host>,
+    registry: String,
     repository: String,
     /// By the host that the credentials are configured for. Held while they are read, so that the layers of an image
     /// that are refused at the same time run a helper once.
@@ -24,11 +24,7 @@ pub(crate) struct Wallet {
 
 impl Wallet {
     pub(crate) fn new(registry: &str, repository: &str) -> Wallet {
-        Wallet {
-            registry: Host::parse(registry).ok(),
-            repository: repository.to_owned(),
-            found: Mutex::default(),
-        }
+        Wallet { registry: registry.to_owned(), repository: repository.to_owned(), found: Mutex::default() }
     }
 
     /// The credential for `url`, asked for on the way of a request to `dialled`; reads it where that was not done yet.
@@ -55,9 +51,6 @@ impl Wallet {
         self.found.lock().await.get(&host)?.clone().ok()?
     }
 
-    /// Whose credentials may go to `url`: those configured for the host that was chosen here (`dialled`), for itself
-    /// alone; and the registry's where its domain names the host. A host that a peer named gets none by being named:
-    /// neither a redirect nor a challenge makes this node show what it has for another registry.
     fn source<'a>(
         &self,
         config: &'a ClientConfig,
@@ -65,15 +58,7 @@ impl Wallet {
         url: &RedactedUrl,
     ) -> Option<(Host, &'a CredentialSource)> {
         let host = Host::parse(&url.host_port()).ok()?;
-        let source_of = |host: &Host| config.registries.get(host)?.credentials.as_ref();
-        if Host::parse(dialled).is_ok_and(|dialled| dialled == host)
-            && let Some(source) = source_of(&host)
-        {
-            return Some((host, source));
-        }
-        let registry = self.registry.as_ref()?;
-        let domain = &config.registries.get(registry)?.credential_domain;
-        let source = source_of(registry).filter(|_| domain.contains(&host))?;
-        Some((registry.clone(), source))
+        let is_dialled = Host::parse(dialled).is_ok_and(|dialled| dialled == host);
+        config.credentials_for(&host, is_dialled, &self.registry)
     }
 }

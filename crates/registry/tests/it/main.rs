@@ -12,6 +12,7 @@ mod fallback;
 mod hosts;
 mod manifest;
 mod node_credentials;
+mod probe;
 mod proxy;
 mod redirect;
 mod resolve;
