@@ -7,8 +7,19 @@ use std::net::Ipv6Addr;
 const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// A host and, unless it is the default one, a port: lower case, without scheme, path or user information.
+///
+/// Two texts that lead to equal hosts are shown the same credentials, so a table of hosts is best kept by this type:
+///
+/// ```
+/// use auth::Host;
+///
+/// let hub = Host::parse("docker.io")?;
+/// assert_eq!(hub, Host::parse("https://registry-1.docker.io/v2/")?);
+/// assert_eq!(Host::parse("Registry.Example:443")?.to_string(), "registry.example");
+/// # Ok::<(), auth::HostFault>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Host {
+pub struct Host {
     name: String,
     port: Option<u16>,
 }
@@ -36,7 +47,10 @@ impl Host {
     ///
     /// The scheme's default port is dropped, and both of them where there is no scheme: a reference does not say how its
     /// registry is reached, and the URL that a client makes of `registry:80` or `registry:443` does not say the port.
-    pub(crate) fn parse(text: &str) -> Result<Host, HostFault> {
+    ///
+    /// # Errors
+    /// [`HostFault`], which does not repeat the text.
+    pub fn parse(text: &str) -> Result<Host, HostFault> {
         let (scheme, rest) = split_scheme(text);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         // Go's `url.URL.Host`, by which containerd compares, leaves the user information out; it may hold a password.

@@ -79,7 +79,7 @@ pub use credential::Credential;
 pub use credentials::Credentials;
 pub use docker_config::{DockerConfig, DockerConfigError, Lookup};
 pub use helper::{HelperError, HelperRequest};
-pub use host::HostFault;
+pub use host::{Host, HostFault};
 pub use realm::RealmFault;
 pub use scope::{Scope, ScopeError};
 pub use scope_set::ScopeSet;

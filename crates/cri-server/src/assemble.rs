@@ -64,9 +64,13 @@ fn unpack_config(config: &config::UnpackConfig) -> UnpackConfig {
     }
 }
 
-fn registry_config(config: &RegistryConfig) -> ClientConfig {
+pub(crate) fn registry_config(config: &RegistryConfig) -> ClientConfig {
+    let default = ClientConfig::default();
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty());
     ClientConfig {
         config_path: config.config_path.clone(),
+        registries: config.hosts.clone(),
+        helper_path: path.map_or(default.helper_path, |path| std::env::split_paths(&path).collect()),
         proxies: Proxies::from_env(),
         jitter_seed: rand::random(),
         ..ClientConfig::default()

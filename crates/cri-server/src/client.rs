@@ -18,7 +18,7 @@ use tonic::{Code, Request, Status};
 use crate::config::Config;
 use crate::exit::{Exit, explain};
 use crate::print;
-use output::Output;
+pub(crate) use output::Output;
 
 mod output;
 

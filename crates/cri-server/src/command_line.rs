@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::check::{self, CheckArgs};
 use crate::client::{self, ClientArgs};
 use crate::config::{Config, DEFAULT_TOML, Flags};
 use crate::exit::{Exit, explain};
@@ -59,6 +60,8 @@ enum Command {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Show which hosts a pull would ask, how and with whose credentials; exit code 1 where it could not work
+    Check(CheckArgs),
     /// Print the normalized forms of references, one JSON object a line
     Reference {
         /// References; `-` reads one JSON string a line from standard input
@@ -105,6 +108,7 @@ fn dispatch(command: Command) -> Exit {
             client::run(&client, client::Command::Status { reference, verbose })
         }
         Command::Rm { references, client } => client::run(&client, client::Command::Remove(references)),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Reference { references } => print::to_stdout(|output| {
             let inputs = references.iter().map(String::as_str);
             let all_parsed = reference::reference(inputs, &mut io::stdin().lock(), output)?;
@@ -114,11 +118,11 @@ fn dispatch(command: Command) -> Exit {
             output.write_all(DEFAULT_TOML.as_bytes())?;
             Ok(Exit::Done)
         }),
-        Command::Config(ConfigCommand::Check { file }) => check(file),
+        Command::Config(ConfigCommand::Check { file }) => check_config(file),
     }
 }
 
-fn check(file: Option<PathBuf>) -> Exit {
+fn check_config(file: Option<PathBuf>) -> Exit {
     match Config::load(&Flags { config: file, ..Flags::default() }) {
         Ok(_) => Exit::Done,
         Err(errors) => {

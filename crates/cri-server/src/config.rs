@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use puller::{Layers, Method};
+use registry::Registries;
 
 pub use flags::Flags;
 pub use load::DEFAULT_FILE;
@@ -15,6 +16,7 @@ pub use problem::{BadValue, ConfigErrors, Fault, Origin, Problem};
 
 mod document;
 mod flags;
+mod host;
 mod key;
 mod load;
 mod nearest;
@@ -80,6 +82,8 @@ pub struct RegistryConfig {
     /// Directories of `<registry>/hosts.toml`, in order of precedence. Absolute; default containerd's own,
     /// `/etc/containerd/certs.d` and `/etc/docker/certs.d`.
     pub config_path: Vec<PathBuf>,
+    /// What is set for single registries and mirrors, by host; default nothing.
+    pub hosts: Registries,
 }
 
 /// How layers become snapshots.
@@ -115,6 +119,7 @@ impl Default for Config {
             },
             registry: RegistryConfig {
                 config_path: vec!["/etc/containerd/certs.d".into(), "/etc/docker/certs.d".into()],
+                hosts: Registries::new(),
             },
             unpack: UnpackConfig { method: Method::Auto, layers: Layers::Keep, workers: None, niceness: 5 },
             metrics: MetricsConfig { address: None },

@@ -20,6 +20,7 @@ pub use socket::{Socket, SocketError, SocketPlace};
 
 mod abort;
 mod assemble;
+mod check;
 mod client;
 mod command_line;
 mod config;

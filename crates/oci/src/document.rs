@@ -19,6 +19,7 @@ pub const INDEX_ENTRIES_MAX: usize = 4096;
 
 /// An index or a manifest.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a pull has one or two of them at a time")]
 pub enum Document {
     /// One manifest a platform.
     Index(Index),

@@ -14,6 +14,7 @@ use auth::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
+use refparse::Reference;
 use tokio::time::Instant;
 
 use crate::body;
@@ -21,6 +22,7 @@ use crate::client::Shared;
 use crate::endpoint::Endpoint;
 use crate::error::{Failure, ProtocolError};
 use crate::exchange;
+use crate::node::Wallet;
 use crate::url::{Origin, RedactedUrl};
 
 /// Most origins whose challenge is remembered; redirects to ever new hosts must not grow a session.
@@ -29,6 +31,7 @@ const CHALLENGED_ORIGINS_MAX: usize = 32;
 /// The credentials of one caller and the challenges met so far.
 pub(crate) struct Authorizer {
     credentials: Credentials,
+    wallet: Wallet,
     repository: String,
     challenges: Mutex<BTreeMap<Origin, Challenge>>,
 }
@@ -40,18 +43,49 @@ pub(crate) struct Authorization {
 }
 
 impl Authorizer {
-    pub(crate) fn new(credentials: Credentials, repository: &str) -> Authorizer {
-        Authorizer { credentials, repository: repository.to_owned(), challenges: Mutex::default() }
+    pub(crate) fn new(credentials: Credentials, reference: &Reference) -> Authorizer {
+        Authorizer {
+            credentials,
+            wallet: Wallet::new(reference.registry(), reference.repository()),
+            repository: reference.repository().to_owned(),
+            challenges: Mutex::default(),
+        }
     }
 
-    /// What of the caller's own secrets the host of `url` may know, to keep it out of error texts; `None` where the
-    /// caller is anonymous.
-    pub(crate) fn secret_for(&self, url: &RedactedUrl) -> Option<&str> {
-        self.credential(url).map(secret_of)
+    /// What of the credentials in use the host of `url` may know, to keep it out of error texts; `None` where this
+    /// session is anonymous there.
+    pub(crate) async fn secret_for(
+        &self,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        url: &RedactedUrl,
+    ) -> Option<Secret> {
+        self.known(shared, endpoint, url).await.as_ref().and_then(secret_of).cloned()
     }
 
-    fn credential(&self, url: &RedactedUrl) -> Option<&Credential> {
-        self.credentials.for_host(&url.host_port())
+    /// The credential for `url`: the caller's, or the node's where that was looked for already.
+    async fn known(&self, shared: &Shared, endpoint: &Endpoint, url: &RedactedUrl) -> Option<Credential> {
+        match self.credentials.for_host(&url.host_port()) {
+            Some(credential) => Some(credential.clone()),
+            None => self.wallet.known(&shared.config, endpoint.host.name(), url).await,
+        }
+    }
+
+    /// The credential for `url`, the node's looked for where the caller has none.
+    async fn find(
+        &self,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        url: &RedactedUrl,
+    ) -> Result<Option<Credential>, Failure> {
+        match self.credentials.for_host(&url.host_port()) {
+            Some(credential) => Ok(Some(credential.clone())),
+            None => self
+                .wallet
+                .find(&shared.config, endpoint.host.name(), url)
+                .await
+                .map_err(Failure::Credentials),
+        }
     }
 
     /// What a request to `url` should carry: the answer to the origin's last challenge, or a registry token unasked.
@@ -64,7 +98,8 @@ impl Authorizer {
         endpoint: &Endpoint,
         url: &RedactedUrl,
     ) -> Result<Option<Authorization>, Failure> {
-        let credential = self.credential(url);
+        let credential = self.known(shared, endpoint, url).await;
+        let credential = credential.as_ref();
         if let Some(token @ Credential::RegistryToken(_)) = credential {
             return Ok(token.authorization().map(|value| Authorization { value, token: None }));
         }
@@ -84,17 +119,19 @@ impl Authorizer {
     /// Takes note of a 401 to a request that carried `sent`; true when the request is worth another try.
     ///
     /// # Errors
-    /// [`Failure::Challenge`] when nothing in the challenge can be understood.
+    /// [`Failure::Challenge`] when nothing in the challenge can be understood, [`Failure::Credentials`].
     pub(crate) async fn challenged(
         &self,
         shared: &Shared,
+        endpoint: &Endpoint,
         url: &RedactedUrl,
         headers: &HeaderMap,
         sent: Option<&Authorization>,
     ) -> Result<bool, Failure> {
-        let credential = self.credential(url);
+        let credential = self.find(shared, endpoint, url).await?;
         if matches!(credential, Some(Credential::RegistryToken(_))) {
-            return Ok(false);
+            // The caller's was sent unasked; the node's is looked for only now.
+            return Ok(sent.is_none());
         }
         if let Some(Authorization { token: Some((key, token)), .. }) = sent {
             shared.tokens.refused(key, token).await;
@@ -142,7 +179,7 @@ impl Authorizer {
             TokenRequest::new(challenge, &scopes, credential, &options).map_err(Failure::TokenRequest)?;
         let realm =
             RedactedUrl::parse(&request.url).map_err(|error| Failure::from(ProtocolError::Url(error)))?;
-        let secret = credential.map(secret_of);
+        let secret = credential.and_then(secret_of).map(Secret::expose);
         let fetch = fetch_token(shared, endpoint, url, &realm, request, secret);
         match shared.tokens.get(&key, fetch).await {
             Ok(token) => Ok(Authorization { value: token.authorization(), token: Some((key, token)) }),
@@ -195,11 +232,12 @@ async fn fetch_token(
 }
 
 /// The part of a credential that must not be seen.
-fn secret_of(credential: &Credential) -> &str {
+fn secret_of(credential: &Credential) -> Option<&Secret> {
     match credential {
-        Credential::Basic { password, .. } => password.expose(),
-        Credential::IdentityToken(token) | Credential::RegistryToken(token) => token.expose(),
-        _ => "",
+        Credential::Basic { password: secret, .. }
+        | Credential::IdentityToken(secret)
+        | Credential::RegistryToken(secret) => Some(secret),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::config::ClientConfig;
 use crate::connector::Connector;
 use crate::dialer::Dialer;
 use crate::health::Hosts;
-use crate::hosts::Host;
+use crate::hosts::{self, ConfigError, Host};
 use crate::retry::Jitter;
 use crate::session::Session;
 use crate::tls::{LazyTls, SystemRoots};
@@ -43,11 +44,12 @@ pub(crate) struct Shared {
     transports: Mutex<BTreeMap<TransportKey, Transport>>,
 }
 
-type TransportKey = ([u8; 32], Duration);
+/// Certificates, dial timeout, and the host where that has a proxy of its own.
+type TransportKey = ([u8; 32], Duration, Option<String>);
 
 impl Client {
     /// A client that reaches hosts through `dialer`. The system's root certificates are read at the first
-    /// https connection.
+    /// https connection, and again at one after they have changed.
     pub fn new(config: ClientConfig, dialer: Dialer) -> Client {
         Client(Arc::new(Shared {
             tokens: Tokens::default(),
@@ -56,7 +58,7 @@ impl Client {
             ahead: Arc::new(Semaphore::new(config.ranges.ahead_max)),
             streams: Arc::new(Semaphore::new(config.streams.get())),
             dialer,
-            roots: SystemRoots::default(),
+            roots: SystemRoots::new(config.system_roots.clone()),
             transports: Mutex::default(),
             config,
         }))
@@ -69,6 +71,14 @@ impl Client {
     pub fn session(&self, reference: &Reference, credentials: &Credentials) -> Session {
         Session::new(Arc::clone(&self.0), reference, credentials)
     }
+
+    /// The directory in `certs.d` that configures `registry`, if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`].
+    pub fn hosts_directory(&self, registry: &str) -> Result<Option<PathBuf>, ConfigError> {
+        hosts::find(&self.0.config.config_path, registry)
+    }
 }
 
 impl Shared {
@@ -80,17 +90,13 @@ impl Shared {
     /// The pool for `host`'s settings, made at the first need.
     pub(crate) fn transport(&self, host: &Host) -> Transport {
         let dial_timeout = host.dial_timeout.unwrap_or(self.config.dial_timeout);
-        let key = (host.tls.fingerprint(), dial_timeout);
+        let own_way = self.config.settings(&host.authority).is_some_and(|settings| settings.proxy.is_some());
+        let key = (host.tls.fingerprint(), dial_timeout, own_way.then(|| host.authority.clone()));
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(transport) = transports.get(&key) {
             return transport.clone();
         }
-        let connector = Connector {
-            dialer: self.dialer.clone(),
-            tls: Arc::new(LazyTls::new(host.tls.clone(), self.roots.clone())),
-            proxies: self.config.proxies.clone(),
-            dial_timeout,
-        };
+        let connector = self.connector(host);
         let transport = Transport::new(connector, self.config.header_timeout);
         if transports.len() >= TRANSPORTS_MAX {
             // Sessions hold their own handles; what is dropped here is only no longer shared with new ones.
@@ -98,6 +104,16 @@ impl Shared {
         }
         transports.insert(key, transport.clone());
         transport
+    }
+
+    /// What connects to `host`, without a pool.
+    pub(crate) fn connector(&self, host: &Host) -> Connector {
+        Connector {
+            dialer: self.dialer.clone(),
+            tls: Arc::new(LazyTls::new(host.tls.clone(), self.roots.clone())),
+            proxies: self.config.proxies(&host.authority),
+            dial_timeout: host.dial_timeout.unwrap_or(self.config.dial_timeout),
+        }
     }
 }
 

@@ -1,10 +1,19 @@
-//! What a client is told about its node: where `certs.d` lies, limits of waiting, proxies.
+//! What a client is told about its node: where `certs.d` lies, limits of waiting, proxies, settings of single hosts.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use auth::Host;
+
+use crate::node::CredentialSource;
 use crate::proxy::Proxies;
+use crate::settings::{ProxySetting, Registries, RegistrySettings};
+use crate::tls::RootFiles;
+
+/// systemd's default for services (systemd.exec(5), `$PATH`).
+const HELPER_PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Configuration of a [`Client`](crate::Client).
 #[derive(Clone, Debug)]
@@ -32,6 +41,13 @@ pub struct ClientConfig {
     pub streams: NonZeroUsize,
     /// Proxies of this node. Default: none; the daemon passes [`Proxies::from_env`].
     pub proxies: Proxies,
+    /// Where the certificates lie that every https host is verified with. Default: the system's.
+    pub system_roots: RootFiles,
+    /// What is configured for single registries and mirrors beyond `certs.d`. Default: nothing.
+    pub registries: Registries,
+    /// Directories in which credential helpers are looked for; relative ones are passed over. Default: those of a
+    /// system service, `/usr/local/sbin` to `/bin`; the daemon passes its `PATH`.
+    pub helper_path: Vec<PathBuf>,
     /// Seed of the jitter in backoff, so that a simulated run can be repeated. Default 0; the daemon passes entropy.
     pub jitter_seed: u64,
 }
@@ -67,6 +83,9 @@ impl Default for ClientConfig {
             streams_per_host: NonZeroUsize::new(32).expect("32 is not zero"),
             streams: NonZeroUsize::new(96).expect("96 is not zero"),
             proxies: Proxies::none(),
+            system_roots: RootFiles::system(),
+            registries: Registries::new(),
+            helper_path: HELPER_PATH.iter().map(PathBuf::from).collect(),
             jitter_seed: 0,
         }
     }
@@ -75,6 +94,41 @@ impl Default for ClientConfig {
 impl ClientConfig {
     /// What counts as a small blob, 1 MiB.
     pub const SMALL_BLOB_BYTES: u64 = 1 << 20;
+
+    /// What is configured for `host`, a registry's name or a host that is dialled.
+    pub(crate) fn settings(&self, host: &str) -> Option<&RegistrySettings> {
+        self.registries.get(&Host::parse(host).ok()?)
+    }
+
+    /// Whose credentials of this node may go to `host` in a pull from `registry`, and where they are: those configured
+    /// for the host itself, where it was chosen here (`is_dialled`); else the registry's where its domain names the host.
+    ///
+    /// A host that a peer named gets none by being named: neither a redirect nor a challenge makes this node show what it
+    /// has for another registry.
+    pub(crate) fn credentials_for(
+        &self,
+        host: &Host,
+        is_dialled: bool,
+        registry: &str,
+    ) -> Option<(Host, &CredentialSource)> {
+        let source_of = |host: &Host| self.registries.get(host)?.credentials.as_ref();
+        if let Some(source) = source_of(host).filter(|_| is_dialled) {
+            return Some((host.clone(), source));
+        }
+        let registry = Host::parse(registry).ok()?;
+        let domain = &self.registries.get(&registry)?.credential_domain;
+        let source = source_of(&registry).filter(|_| domain.contains(host))?;
+        Some((registry, source))
+    }
+
+    /// The proxies for requests to `host` and to where it leads.
+    pub(crate) fn proxies(&self, host: &str) -> Proxies {
+        match self.settings(host).and_then(|settings| settings.proxy.as_ref()) {
+            None => self.proxies.clone(),
+            Some(ProxySetting::Direct) => Proxies::none(),
+            Some(ProxySetting::Through(proxy)) => Proxies::through(proxy),
+        }
+    }
 
     /// Splits containerd's `config_path`, a list separated by `:`; an empty text is no root at all.
     ///

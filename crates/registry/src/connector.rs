@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
@@ -21,12 +21,15 @@ use tokio_rustls::TlsConnector;
 use tower::{Service, ServiceExt};
 
 use crate::dialer::{BoxedIo, Dialer};
-use crate::proxy::Proxies;
+use crate::proxy::{Proxies, is_socks5};
 use crate::tls::{LazyTls, TlsConfigError};
 
 /// Time for a TLS handshake, and for a proxy's answer to `CONNECT`; what containerd allows (core/remotes/docker
 /// `DefaultHTTPTransport`, v2.3.4).
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of RFC 1928, section 3.
+const SOCKS_PORT: u16 = 1080;
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +92,7 @@ pub enum ConnectError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The environment names a proxy of a kind that is not supported (SOCKS).
+    /// The environment names a proxy of a kind that is not supported (SOCKS 4).
     #[error("proxy scheme `{scheme}` is not supported")]
     ProxyScheme {
         /// The scheme.
@@ -132,16 +135,21 @@ pub(crate) struct Connector {
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<Conn, ConnectError> {
-        let https = uri.scheme_str() == Some("https");
-        let (io, proxied) = match self.proxies.intercept(&uri) {
-            None => (self.dial(&uri).await?, false),
+        let (io, proxied) = self.reach(&uri).await?;
+        let io = if is_https(&uri) { self.handshake(io, &uri).await? } else { io };
+        Ok(Conn { io: TokioIo::new(io), proxied })
+    }
+
+    /// A byte stream to the host of `uri`, or to the proxy that is to be asked for it; which of both, is told.
+    pub(crate) async fn reach(&self, uri: &Uri) -> Result<(BoxedIo, bool), ConnectError> {
+        Ok(match self.proxies.intercept(uri) {
+            None => (self.dial(uri).await?, false),
+            Some(proxy) if is_socks5(proxy.uri()) => (self.socks5(&proxy, uri).await?, false),
             // A tunnel is for https alone: many proxies refuse CONNECT to other ports than 443, and plain requests
             // are theirs to forward (RFC 9112, section 3.2.2).
-            Some(proxy) if https => (self.tunnel(&proxy, &uri).await?, false),
+            Some(proxy) if is_https(uri) => (self.tunnel(&proxy, uri).await?, false),
             Some(proxy) => (self.dial_proxy(proxy.uri()).await?, true),
-        };
-        let io = if https { self.handshake(io, &uri).await? } else { io };
-        Ok(Conn { io: TokioIo::new(io), proxied })
+        })
     }
 
     async fn dial(&self, uri: &Uri) -> Result<BoxedIo, ConnectError> {
@@ -174,19 +182,23 @@ impl Connector {
         if let Some(value) = proxy.basic_auth() {
             tunnel = tunnel.with_auth(value.clone());
         }
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ConnectError::Tunnel {
-            proxy: address(proxy.uri()),
-            address: address(uri),
-            source,
-        };
-        match timeout(HANDSHAKE_TIMEOUT, tunnel.oneshot(uri.clone())).await {
-            Ok(Ok(io)) => Ok(io.into_inner()),
-            Ok(Err(error)) => Err(failed(error.into())),
-            Err(elapsed) => Err(failed(elapsed.into())),
-        }
+        through(tunnel, proxy.uri(), uri).await
     }
 
-    async fn handshake(&self, io: BoxedIo, uri: &Uri) -> Result<BoxedIo, ConnectError> {
+    /// Names are left to the proxy, as Go does for both schemes: this node may not be able to resolve them.
+    async fn socks5(&self, proxy: &Intercept, uri: &Uri) -> Result<BoxedIo, ConnectError> {
+        // The library's default ports are those of http and https.
+        let (server, uri) = (&with_port(proxy.uri()), &with_port(uri));
+        let io = self.dial(server).await?;
+        let mut tunnel = SocksV5::new(server.clone(), HandOver(Some(TokioIo::new(io))));
+        if let Some((user, password)) = proxy.raw_auth() {
+            tunnel = tunnel.with_auth(user.to_owned(), password.to_owned());
+        }
+        through(tunnel, server, uri).await
+    }
+
+    /// TLS over `io`, with the host of `uri`.
+    pub(crate) async fn handshake(&self, io: BoxedIo, uri: &Uri) -> Result<BoxedIo, ConnectError> {
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|_| ConnectError::ServerName { host })?;
         let connector = TlsConnector::from(self.tls.get().map_err(ConnectError::Certificates)?);
@@ -197,6 +209,20 @@ impl Connector {
                 Err(ConnectError::TlsTimeout { address: address(uri), after: HANDSHAKE_TIMEOUT })
             }
         }
+    }
+}
+
+/// Has `tunnel` opened to `uri` by the proxy.
+async fn through<S>(tunnel: S, proxy: &Uri, uri: &Uri) -> Result<BoxedIo, ConnectError>
+where
+    S: Service<Uri, Response = TokioIo<BoxedIo>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let failed = |source| ConnectError::Tunnel { proxy: address(proxy), address: address(uri), source };
+    match timeout(HANDSHAKE_TIMEOUT, tunnel.oneshot(uri.clone())).await {
+        Ok(Ok(io)) => Ok(io.into_inner()),
+        Ok(Err(error)) => Err(failed(error.into())),
+        Err(elapsed) => Err(failed(elapsed.into())),
     }
 }
 
@@ -224,14 +250,25 @@ fn tls_error(error: io::Error, uri: &Uri) -> ConnectError {
     }
 }
 
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https")
+}
+
 /// Host and port for an error text; a proxy's user info is left out.
 fn address(uri: &Uri) -> String {
-    let host = uri.host().unwrap_or_default();
-    match uri.port_u16() {
-        Some(port) => format!("{host}:{port}"),
-        None if uri.scheme_str() == Some("https") => format!("{host}:443"),
-        None => format!("{host}:80"),
-    }
+    let default = match uri.scheme_str() {
+        Some("https") => 443,
+        Some("socks5" | "socks5h") => SOCKS_PORT,
+        _ => 80,
+    };
+    format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(default))
+}
+
+/// The same with its port spelled out.
+fn with_port(uri: &Uri) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    parts.authority = address(uri).parse().ok();
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 impl Service<Uri> for Connector {

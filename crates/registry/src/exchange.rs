@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use auth::Secret;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -143,12 +144,16 @@ impl Inner {
             if status == StatusCode::UNAUTHORIZED
                 && !is_foreign
                 && challenged.insert(url.origin())
-                && self.authorizer.challenged(&self.shared, &url, response.headers(), sent.as_ref()).await?
+                && self
+                    .authorizer
+                    .challenged(&self.shared, endpoint, &url, response.headers(), sent.as_ref())
+                    .await?
             {
                 continue;
             }
-            let own = self.authorizer.secret_for(&url);
+            let own = self.authorizer.secret_for(&self.shared, endpoint, &url).await;
             let given = own.is_some();
+            let own = own.as_ref().map(Secret::expose);
             let secrets: Vec<_> = sent.iter().map(Authorization::secret).chain(own).collect();
             return Err(refusal(response, given, &secrets, self.shared.pace()).await);
         }

@@ -14,8 +14,8 @@ mod plan;
 mod value;
 
 pub use capability::{Capabilities, Capability};
+pub(crate) use directory::find;
 pub use error::{ConfigError, HostsProblem};
 pub use file::{ClientPair, HostEntry, HostsFile, Server};
-pub use host::Host;
-pub(crate) use host::Scheme;
-pub(crate) use plan::{foreign, plan};
+pub use host::{Host, Scheme};
+pub(crate) use plan::{foreign, mirrors_only, plan};

@@ -26,7 +26,8 @@
 //!   the one that counts, and the error lists all. A host that could not be reached is asked last, by all pulls, until
 //!   a probe beside them finds that it is back; where another host has given its last word, not at all.
 //! - **Credentials** go only to the host that they are bound to, and to the token server that this host names. A mirror
-//!   or a redirect's target is asked anonymously unless the credentials name it.
+//!   or a redirect's target is asked anonymously unless the credentials name it, or the registry's `credential_domain`.
+//!   The node's own ([`CredentialSource`]) are read once a host has asked and the caller has none for it.
 //! - **Retries** happen in one place (`rounds`): transient failures only, with exponential backoff, jitter from a seed
 //!   and the server's `Retry-After`, a handful for each request and a budget for all of a session. A blob goes on where
 //!   it broke.
@@ -55,11 +56,15 @@ mod health;
 mod hosts;
 mod manifest;
 mod media;
+mod node;
+mod planned;
+mod probe;
 mod proxy;
 mod resolve;
 mod retry;
 mod rounds;
 mod session;
+mod settings;
 mod tls;
 mod tokens;
 mod transport;
@@ -75,10 +80,15 @@ pub use error::{
     ServerSays,
 };
 pub use hosts::{
-    Capabilities, Capability, ClientPair, ConfigError, Host, HostEntry, HostsFile, HostsProblem, Server,
+    Capabilities, Capability, ClientPair, ConfigError, Host, HostEntry, HostsFile, HostsProblem, Scheme,
+    Server,
 };
-pub use proxy::Proxies;
+pub use node::{CredentialSource, CredentialSourceError, HelperRunError, SecretFileError};
+pub use planned::PlannedHost;
+pub use probe::{Probe, Step, StepKind};
+pub use proxy::{Proxies, ProxyUrl, ProxyUrlError};
 pub use resolve::Resolved;
 pub use session::Session;
-pub use tls::TlsConfigError;
+pub use settings::{Fallback, ProxySetting, Registries, RegistrySettings};
+pub use tls::{RootFiles, TlsConfigError};
 pub use url::{RedactedUrl, UrlError};

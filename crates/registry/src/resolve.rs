@@ -43,10 +43,7 @@ impl Session {
 
 impl Inner {
     async fn resolve(&self) -> Result<Resolved, AccessError> {
-        // Any mirror can be held to a digest, but only a trusted one may say what a tag means.
-        let capability =
-            if self.reference.digest().is_some() { Capability::Pull } else { Capability::Resolve };
-        let mut rounds = Rounds::new(self, capability)?;
+        let mut rounds = Rounds::new(self, self.resolving())?;
         loop {
             let endpoint = rounds.next().await?;
             match self.resolve_at(&endpoint).await {
@@ -58,14 +55,24 @@ impl Inner {
         }
     }
 
-    async fn resolve_at(&self, endpoint: &Endpoint) -> Result<(Descriptor, Option<Bytes>), Failure> {
+    /// Where hosts have the document, below their base.
+    pub(crate) fn manifest_path(&self) -> String {
         let name = self.reference.digest().map(Digest::as_str).or(self.reference.tag()).unwrap_or_default();
-        let mut call = Call {
-            method: Method::HEAD,
-            path: format!("{}/manifests/{name}", self.reference.repository()),
-            accept: MANIFEST_ACCEPT,
-            range: None,
-        };
+        format!("{}/manifests/{name}", self.reference.repository())
+    }
+
+    /// What a host must be able to do that is asked what the reference points at.
+    pub(crate) fn resolving(&self) -> Capability {
+        // Any mirror can be held to a digest, but only a trusted one may say what a tag means.
+        if self.reference.digest().is_some() { Capability::Pull } else { Capability::Resolve }
+    }
+
+    pub(crate) async fn resolve_at(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<(Descriptor, Option<Bytes>), Failure> {
+        let mut call =
+            Call { method: Method::HEAD, path: self.manifest_path(), accept: MANIFEST_ACCEPT, range: None };
         match self.exchange(endpoint, &call).await {
             Ok(response) => {
                 if let Some(descriptor) = self.described(response.headers())? {

@@ -9,10 +9,12 @@ use refparse::Reference;
 
 use crate::authorizer::Authorizer;
 use crate::client::Shared;
+use crate::config::ClientConfig;
 use crate::endpoint::Endpoint;
 use crate::error::chain;
 use crate::hosts::{self, ConfigError, Host};
 use crate::retry::Budget;
+use crate::settings::Fallback;
 use crate::url::RedactedUrl;
 
 /// One pull's view of the hosts that serve a reference; clones share it.
@@ -30,7 +32,8 @@ pub(crate) struct Inner {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, reference: &Reference, credentials: &Credentials) -> Session {
         let endpoints = endpoints(&shared, reference.registry()).map_err(Arc::new);
-        let authorizer = Authorizer::new(credentials.clone(), reference.repository());
+        let credentials = within_domain(&shared.config, reference.registry(), credentials);
+        let authorizer = Authorizer::new(credentials, reference);
         let (reference, budget) = (reference.clone(), Arc::default());
         Session(Arc::new(Inner { shared, reference, authorizer, budget, endpoints }))
     }
@@ -46,7 +49,10 @@ impl Session {
 }
 
 fn endpoints(shared: &Shared, registry: &str) -> Result<Vec<Arc<Endpoint>>, ConfigError> {
-    let planned = hosts::plan(&shared.config.config_path, registry)?;
+    let mut planned = hosts::plan(&shared.config.config_path, registry)?;
+    if shared.config.settings(registry).is_some_and(|settings| settings.fallback == Fallback::Never) {
+        planned = hosts::mirrors_only(planned, registry)?;
+    }
     Ok(planned.into_iter().enumerate().map(|(position, host)| endpoint(shared, position, host)).collect())
 }
 
@@ -69,6 +75,22 @@ impl Inner {
         let numbered = hosts.enumerate();
         numbered.map(|(number, host)| endpoint(&self.shared, position + number, host)).collect()
     }
+}
+
+/// The caller's credentials for `registry` are also for the hosts that its `credential_domain` names, unless the caller
+/// has others for them.
+pub(crate) fn within_domain(config: &ClientConfig, registry: &str, credentials: &Credentials) -> Credentials {
+    let (Some(settings), Some(credential)) = (config.settings(registry), credentials.for_host(registry))
+    else {
+        return credentials.clone();
+    };
+    let mut extended = credentials.clone();
+    for host in settings.credential_domain.iter().map(ToString::to_string) {
+        if credentials.for_host(&host).is_none() {
+            extended = extended.with(&host, credential.clone()).unwrap_or_default();
+        }
+    }
+    extended
 }
 
 impl fmt::Debug for Session {

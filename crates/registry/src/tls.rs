@@ -3,10 +3,11 @@
 //! The ring provider is named explicitly, so that no process-wide default is needed or changed. Never dials.
 
 mod client_certs;
+mod roots;
 mod unverified;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
@@ -15,6 +16,8 @@ use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest as _, Sha256};
 
 use client_certs::ClientCerts;
+pub use roots::RootFiles;
+pub(crate) use roots::SystemRoots;
 use unverified::Unverified;
 
 /// What a host's configuration says about TLS. The PEM texts are held as read; equal texts share connections.
@@ -108,34 +111,37 @@ impl TlsSettings {
     }
 }
 
-/// The system's roots, read once for all hosts at the first https connection.
-#[derive(Clone, Default)]
-pub(crate) struct SystemRoots(Arc<OnceLock<RootCertStore>>);
-
-/// A host's rustls configuration, made at the first https connection: a plain-http host, and a simulated one, never pays
-/// for reading the system's roots.
+/// A host's rustls configuration, made at the first https connection and again when the system's roots have changed: a
+/// plain-http host, and a simulated one, never pays for reading them.
 pub(crate) struct LazyTls {
     settings: TlsSettings,
     roots: SystemRoots,
-    made: OnceLock<Arc<ClientConfig>>,
+    made: Mutex<Option<(Arc<RootCertStore>, Arc<ClientConfig>)>>,
 }
 
 impl LazyTls {
     pub(crate) fn new(settings: TlsSettings, roots: SystemRoots) -> LazyTls {
-        LazyTls { settings, roots, made: OnceLock::new() }
+        LazyTls { settings, roots, made: Mutex::default() }
     }
 
     /// # Errors
     /// [`TlsConfigError`]; not expected, as every file was checked when it was read.
     pub(crate) fn get(&self) -> Result<Arc<ClientConfig>, TlsConfigError> {
-        if let Some(config) = self.made.get() {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let roots = match made.as_ref() {
+            // A loopback registry is tried under TLS without verification: it must not pay for the roots either.
+            Some((_, config)) if self.settings.skip_verify => return Ok(Arc::clone(config)),
+            None if self.settings.skip_verify => Arc::new(RootCertStore::empty()),
+            _ => self.roots.current(),
+        };
+        if let Some((known, config)) = made.as_ref()
+            && Arc::ptr_eq(known, &roots)
+        {
             return Ok(Arc::clone(config));
         }
-        let none = RootCertStore::empty();
-        // A loopback registry is tried under TLS without verification: it must not pay for the roots either.
-        let roots = if self.settings.skip_verify { &none } else { self.roots.0.get_or_init(system_roots) };
-        let config = Arc::new(self.settings.client_config(roots)?);
-        Ok(Arc::clone(self.made.get_or_init(|| config)))
+        let config = Arc::new(self.settings.client_config(&roots)?);
+        *made = Some((roots, Arc::clone(&config)));
+        Ok(config)
     }
 }
 
@@ -155,18 +161,6 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigErr
     } else {
         Ok(found)
     }
-}
-
-/// The system's roots. Unreadable files are logged and left out, as a half-broken store still verifies most hosts.
-fn system_roots() -> RootCertStore {
-    let loaded = rustls_native_certs::load_native_certs();
-    for error in &loaded.errors {
-        tracing::warn!(%error, "system root certificates: file left out");
-    }
-    let mut roots = RootCertStore::empty();
-    let (added, ignored) = roots.add_parsable_certificates(loaded.certs);
-    tracing::debug!(added, ignored, "system root certificates loaded");
-    roots
 }
 
 impl fmt::Debug for TlsSettings {

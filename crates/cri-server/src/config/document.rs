@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::nearest::nearest;
-use super::{Config, Fault, Origin, Problem, key};
+use super::{BadValue, Config, Fault, Origin, Problem, host, key, value};
 
 /// Sets in `config` what `text` sets, and answers the faults of the rest. `path` is for the messages alone.
 pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Vec<Problem> {
@@ -50,6 +50,8 @@ impl Reader<'_> {
                 self.value(key, value);
             } else if table.is_empty() && key::is_table(&full) {
                 self.known_table(&full, value);
+            } else if let ("registry", Some(settings)) = (table, value.get_ref().as_table()) {
+                self.host(name, settings);
             } else {
                 let what = if value.get_ref().is_table() { "table" } else { "key" };
                 let nearest = nearest(&full);
@@ -82,6 +84,24 @@ impl Reader<'_> {
     fn wrong_type(&mut self, name: &str, wanted: &'static str, value: &Spanned<DeValue<'_>>) {
         let found = value.get_ref().type_str();
         self.report(&value.span(), Fault::WrongType { name: name.to_owned(), wanted, found });
+    }
+
+    fn host(&mut self, name: &Spanned<DeString<'_>>, settings: &DeTable<'_>) {
+        let full = format!("registry.\"{}\"", key::shown(name.get_ref()));
+        let mut faults = Vec::new();
+        match value::host(name.get_ref()) {
+            Err(reason) => faults.push((name.span(), Fault::HiddenValue { name: full, reason })),
+            Ok(host) => {
+                let settings = host::read(&full, settings, &mut faults);
+                if self.config.registry.hosts.insert(host, settings).is_some() {
+                    let reason = BadValue::SameHost;
+                    faults.push((name.span(), Fault::HiddenValue { name: full, reason }));
+                }
+            }
+        }
+        for (span, fault) in faults {
+            self.report(&span, fault);
+        }
     }
 
     fn report(&mut self, span: &Range<usize>, fault: Fault) {

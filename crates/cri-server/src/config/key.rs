@@ -24,8 +24,8 @@ impl Key {
     /// Sets the field, or reports why `value` cannot be the key's.
     pub(super) fn set(&self, config: &mut Config, value: &str, origin: Origin) -> Result<(), Problem> {
         (self.set)(config, value).map_err(|reason| {
-            let value = value.chars().take(SHOWN_CHARS_MAX).collect();
-            Problem { origin, fault: Fault::BadValue { name: self.name, value, reason } }
+            let value = shown(value);
+            Problem { origin, fault: Fault::BadValue { name: self.name.to_owned(), value, reason } }
         })
     }
 
@@ -40,7 +40,11 @@ impl Key {
     }
 }
 
-/// A value is shown up to here, so that a wrong file given as configuration does not flood the terminal.
+/// A value as messages show it: cut, so that a wrong file given as configuration does not flood the terminal.
+pub(super) fn shown(value: &str) -> String {
+    value.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
 const SHOWN_CHARS_MAX: usize = 200;
 
 /// Every key, in the order of `default.toml`.

@@ -9,13 +9,17 @@ const EDITS_PER_BYTE: usize = 3;
 /// exact name, is nearest of all.
 pub(super) fn nearest(name: &str) -> Option<String> {
     let short = name.rsplit('.').next().unwrap_or(name);
-    let misplaced = KEYS.iter().find(|key| key.short_name() == short).map(|key| (0, key.name));
+    let misplaced = KEYS.iter().find(|key| key.short_name() == short);
     let keys = KEYS.iter().map(|key| key.name);
     let tables = KEYS.iter().map(|key| key.table).filter(|table| !table.is_empty());
-    keys.chain(tables)
+    best(name, keys.chain(tables)).or(misplaced.map(|key| key.name)).map(str::to_owned)
+}
+
+/// That of `candidates` which `name` was meant to be.
+pub(super) fn best<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(edits, candidate)| edits * EDITS_PER_BYTE <= candidate.len())
         .min()
-        .or(misplaced)
-        .map(|(_, candidate)| candidate.to_owned())
+        .map(|(_, candidate)| candidate)
 }

@@ -126,9 +126,18 @@ pub enum Fault {
     #[error("`{name}` cannot be `{value}`")]
     BadValue {
         /// The key in full.
-        name: &'static str,
+        name: String,
         /// The value as given.
         value: String,
+        /// Why not.
+        #[source]
+        reason: BadValue,
+    },
+    /// As [`Fault::BadValue`], of a value that may hold a password or is a table.
+    #[error("`{name}` has a value that it cannot have")]
+    HiddenValue {
+        /// The key in full.
+        name: String,
         /// Why not.
         #[source]
         reason: BadValue,
@@ -160,6 +169,23 @@ pub enum BadValue {
     /// What is served there is not for the network.
     #[error("must be a loopback address")]
     NotLoopback,
+    /// Not the name of a registry or mirror.
+    #[error(
+        "must be a host, with its port where that is not the default one: `\"registry.example:5000\"`, in quotes"
+    )]
+    NotHost,
+    /// A name of a host that another table has under another name.
+    #[error("is the same host as another table's")]
+    SameHost,
+    /// Not a proxy's URL.
+    #[error(transparent)]
+    NotProxy(registry::ProxyUrlError),
+    /// Not the name of a credential helper.
+    #[error("must be what follows `docker-credential-` in the name of a program")]
+    NotHelper,
+    /// Not exactly one place of credentials.
+    #[error("must have one of `file`, `docker_config` and `helper`")]
+    NotOnePlace,
     /// Another word than those that there are.
     #[error("must be {}", words(.0))]
     NotOneOf(Vec<&'static str>),

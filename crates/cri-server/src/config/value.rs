@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use auth::Host;
+use registry::{ProxySetting, ProxyUrl};
+
 use super::BadValue;
 
 /// Room in `sockaddr_un.sun_path` (unix(7)) without the closing NUL.
@@ -70,7 +73,28 @@ pub(super) fn niceness(text: &str) -> Result<i32, BadValue> {
     }
 }
 
-fn absolute_path(text: &str) -> Result<PathBuf, BadValue> {
+/// A registry or mirror. A single word is none: it is what an unquoted `registry.example` begins with.
+pub(super) fn host(text: &str) -> Result<Host, BadValue> {
+    let is_host = (text.contains(['.', ':']) || text == "localhost") && !text.contains('/');
+    if is_host { Host::parse(text).map_err(|_| BadValue::NotHost) } else { Err(BadValue::NotHost) }
+}
+
+/// The URL of a proxy, or `none`.
+pub(super) fn proxy(text: &str) -> Result<ProxySetting, BadValue> {
+    if text == "none" {
+        return Ok(ProxySetting::Direct);
+    }
+    ProxyUrl::parse(text).map(ProxySetting::Through).map_err(BadValue::NotProxy)
+}
+
+/// The name of a credential helper.
+pub(super) fn helper(text: &str) -> Result<String, BadValue> {
+    // Any registry will do: only the name is looked at.
+    let request = auth::HelperRequest::new(text, "localhost");
+    request.map(|_| text.to_owned()).map_err(|_| BadValue::NotHelper)
+}
+
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, BadValue> {
     if !text.starts_with('/') {
         return Err(BadValue::NotAbsolute);
     }

@@ -125,6 +125,7 @@ address = "[::1]:9091"
                         "/etc/a",
                         "/etc/b",
                     ],
+                    hosts: {},
                 },
                 unpack: UnpackConfig {
                     method: Differ,
@@ -183,11 +184,127 @@ fn words_and_numbers_of_unpacking() {
 }
 
 #[test]
+fn tables_of_single_hosts() {
+    let text = r#"
+[registry."docker.io"]
+fallback = "never"
+proxy = "http://jane:hunter2@proxy.example:3128"
+credentials = { docker_config = "/root/.docker/config.json" }
+credential_domain = ["mirror.example:5000", "[::1]:5000"]
+[registry."mirror.example:5000"]
+fallback = "always"
+proxy = "none"
+credentials.helper = "ecr-login"
+[registry.localhost]
+credentials.file = "/etc/secret"
+"#;
+    let config = Config::parse(text, Path::new("node.toml")).expect("valid");
+    expect![[r#"
+        {
+            docker.io: RegistrySettings {
+                fallback: Never,
+                proxy: Some(
+                    Through(
+                        ProxyUrl(http://proxy.example:3128),
+                    ),
+                ),
+                credentials: Some(
+                    DockerConfig(
+                        "/root/.docker/config.json",
+                    ),
+                ),
+                credential_domain: {
+                    [::1]:5000,
+                    mirror.example:5000,
+                },
+            },
+            localhost: RegistrySettings {
+                fallback: Always,
+                proxy: None,
+                credentials: Some(
+                    File(
+                        "/etc/secret",
+                    ),
+                ),
+                credential_domain: {},
+            },
+            mirror.example:5000: RegistrySettings {
+                fallback: Always,
+                proxy: Some(
+                    Direct,
+                ),
+                credentials: Some(
+                    Helper(
+                        "ecr-login",
+                    ),
+                ),
+                credential_domain: {},
+            },
+        }
+    "#]]
+    .assert_debug_eq(&config.registry.hosts);
+}
+
+#[test]
+fn faults_of_single_hosts() {
+    check(
+        r#"[registry]
+config_pth = "/a"
+[registry."r.example"]
+fallback = "sometimes"
+proxy = "http://jane:hunter2@proxy.example/path"
+credentials = { file = "secret" }
+credential_domain = ["mirror.example", "word", 7]
+falback = "never"
+[registry."m.example"]
+proxy = "ftp://jane:hunter2@proxy.example"
+credentials = "/etc/secret"
+credential_domain = "mirror.example"
+[registry."n.example"]
+credentials = { file = "/etc/secret", helper = "x" }
+[registry."n.example:443"]
+credentials.helper = "../evil"
+[registry."o.example"]
+credentials.docker-config = "/etc/secret"
+[registry.p.example]
+fallback = "never"
+[registry."https://q.example"]
+"#,
+        expect![[r#"
+            node.toml:2: unknown key `registry.config_pth`, did you mean `registry.config_path`?
+            node.toml:4: `registry."r.example".fallback` cannot be `sometimes`: must be `always` or `never`
+            node.toml:5: `registry."r.example".proxy` has a value that it cannot have: must end with the port, without a path
+            node.toml:6: `registry."r.example".credentials.file` cannot be `secret`: must be an absolute path
+            node.toml:7: `registry."r.example".credential_domain` cannot be `word`: must be a host, with its port where that is not the default one: `"registry.example:5000"`, in quotes
+            node.toml:8: unknown key `registry."r.example".falback`, did you mean `registry."r.example".fallback`?
+            node.toml:10: `registry."m.example".proxy` has a value that it cannot have: must begin with `http://`, `https://`, `socks5://` or `socks5h://`
+            node.toml:11: `registry."m.example".credentials` must be a table, not string
+            node.toml:12: `registry."m.example".credential_domain` must be a list of strings, not string
+            node.toml:14: `registry."n.example".credentials` has a value that it cannot have: must have one of `file`, `docker_config` and `helper`
+            node.toml:15: `registry."n.example:443"` has a value that it cannot have: is the same host as another table's
+            node.toml:16: `registry."n.example:443".credentials.helper` cannot be `../evil`: must be what follows `docker-credential-` in the name of a program
+            node.toml:18: unknown key `registry."o.example".credentials.docker-config`, did you mean `registry."o.example".credentials.docker_config`?
+            node.toml:19: `registry."p"` has a value that it cannot have: must be a host, with its port where that is not the default one: `"registry.example:5000"`, in quotes
+            node.toml:21: `registry."https://q.example"` has a value that it cannot have: must be a host, with its port where that is not the default one: `"registry.example:5000"`, in quotes
+        "#]],
+    );
+}
+
+#[test]
 fn the_default_file_is_the_default_and_names_every_key() {
     assert_eq!(Config::parse(DEFAULT_TOML, Path::new("default.toml")).expect("valid"), Config::default());
     // The one key whose default is another key's value stands there as a comment.
     let commented = DEFAULT_TOML.replace("# cri_address", "cri_address");
     let config = Config::parse(&commented, Path::new("default.toml")).expect("valid");
+    // What is said of hosts is an example that can be taken as it is.
+    let example: String = DEFAULT_TOML
+        .lines()
+        .skip_while(|line| !line.starts_with("# [registry."))
+        .map_while(|line| line.strip_prefix("# ").or(line.strip_prefix('#')))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let hosts = Config::parse(&example, Path::new("default.toml")).expect("valid").registry.hosts;
+    assert_eq!(hosts.len(), 1);
     assert_eq!(config.containerd.cri, CriAddress::Socket(Config::default().containerd.address));
     // A key that is given twice is an error of the parser, so a file that names a key says so when it is named again.
     let flags: BTreeSet<&str> =

@@ -1,5 +1,6 @@
 //! Public surface of `cri-server`: the library's parts, and the program `cri-imaged` run as an operator runs it.
 
+mod check;
 mod client;
 mod config;
 mod dummy;

@@ -8,6 +8,7 @@ use refparse::Digest;
 
 use super::ServerSays;
 use crate::connector::ConnectError;
+use crate::node::CredentialSourceError;
 use crate::url::{RedactedUrl, UrlError};
 
 /// Why one host did not give what it was asked for.
@@ -108,6 +109,9 @@ pub enum Failure {
         /// The limit.
         limit_bytes: u64,
     },
+    /// This node's own credentials for the host cannot be read.
+    #[error("no credentials")]
+    Credentials(#[source] Arc<CredentialSourceError>),
     /// The challenge of a 401 cannot be answered.
     #[error("cannot answer the challenge")]
     Challenge(#[source] auth::ChallengeError),
@@ -204,7 +208,7 @@ pub enum Kind {
     TooLarge,
     /// No byte for too long.
     Stalled,
-    /// This node's `hosts.toml` or certificates.
+    /// This node's `hosts.toml`, certificates or own credentials.
     Config,
     /// Another status.
     Server,
@@ -253,10 +257,23 @@ impl Failure {
             Failure::UnsupportedMediaType { .. } => Kind::UnsupportedMediaType,
             Failure::TooLarge { .. } => Kind::TooLarge,
             Failure::Token { source, .. } => source.kind(),
+            Failure::Credentials(_) => Kind::Config,
             Failure::Challenge(_)
             | Failure::TokenRequest(_)
             | Failure::TokenAnswer(_)
             | Failure::Protocol(_) => Kind::Protocol,
+        }
+    }
+
+    /// The HTTP status that it stands for.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Failure::NotFound { .. } => Some(404),
+            Failure::Unauthorized { .. } => Some(401),
+            Failure::Denied { .. } => Some(403),
+            Failure::RateLimited { .. } => Some(429),
+            Failure::Server { status, .. } => Some(*status),
+            _ => None,
         }
     }
 

@@ -29,6 +29,12 @@ pub enum ConfigError {
         /// What is wrong there.
         problem: HostsProblem,
     },
+    /// Only mirrors may be asked, and there is none.
+    #[error("no mirror of `{registry}` is configured, and its `fallback` is `never`")]
+    NoMirror {
+        /// The registry.
+        registry: String,
+    },
     /// A certificate or key that the configuration names cannot be used.
     #[error("unusable certificate file `{}`", path.display())]
     Certificate {

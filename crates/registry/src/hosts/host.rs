@@ -1,16 +1,18 @@
 //! One endpoint of a registry as the pull will use it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderMap;
 
 use super::capability::Capabilities;
+use super::file::ClientPair;
 use crate::tls::TlsSettings;
 use crate::url::{RedactedUrl, UrlError};
 
 /// How to talk to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
+pub enum Scheme {
     /// TLS only.
     Https,
     /// Plain only.
@@ -31,6 +33,9 @@ pub struct Host {
     pub(crate) capabilities: Capabilities,
     pub(crate) header: HeaderMap,
     pub(crate) tls: TlsSettings,
+    /// The files that `tls` was read from.
+    pub(crate) ca: Vec<PathBuf>,
+    pub(crate) client: Vec<ClientPair>,
     pub(crate) dial_timeout: Option<Duration>,
     /// The registry that a mirror is asked for (`?ns=`); `None` for the registry's own host.
     pub(crate) mirror_of: Option<String>,

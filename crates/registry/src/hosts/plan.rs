@@ -40,19 +40,30 @@ pub(crate) fn foreign(roots: &[PathBuf], url: &RedactedUrl) -> Result<Option<Hos
     let Some(authority) = url.uri().authority().map(|authority| authority.as_str().to_owned()) else {
         return Ok(None);
     };
-    let tls = plan(roots, &authority)?.pop().map(|host| (host.tls, host.dial_timeout));
-    let (tls, dial_timeout) = tls.unwrap_or_default();
+    let Some(host) = plan(roots, &authority)?.pop() else { return Ok(None) };
     Ok(Some(Host {
         scheme: Scheme::Https,
         authority,
-        path: String::new(),
         capabilities: Capabilities::ALL,
         header: http::HeaderMap::new(),
-        tls,
-        dial_timeout,
         mirror_of: None,
         foreign: Some(url.clone()),
+        ..host
     }))
+}
+
+/// Leaves out the registry itself, by whichever of its names.
+///
+/// # Errors
+/// [`ConfigError::NoMirror`].
+pub(crate) fn mirrors_only(hosts: Vec<Host>, registry: &str) -> Result<Vec<Host>, ConfigError> {
+    let own = auth::Host::parse(registry);
+    let mirrors: Vec<_> =
+        hosts.into_iter().filter(|host| auth::Host::parse(&host.authority) != own).collect();
+    if mirrors.is_empty() {
+        return Err(ConfigError::NoMirror { registry: registry.to_owned() });
+    }
+    Ok(mirrors)
 }
 
 fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
@@ -89,6 +100,8 @@ fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
         capabilities: entry.capabilities,
         header: entry.header,
         tls: load_tls(&entry.ca, &entry.client, entry.skip_verify)?,
+        ca: entry.ca,
+        client: entry.client,
         dial_timeout: entry.dial_timeout,
     })
 }

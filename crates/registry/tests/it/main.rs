@@ -6,17 +6,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
 
 mod blob;
+mod credential_domain;
 mod credentials;
 mod fallback;
 mod foreign;
 mod health;
 mod hosts;
 mod manifest;
+mod node_credentials;
+mod probe;
 mod proxy;
 mod ranges;
 mod redirect;
 mod resolve;
 mod retry;
 mod secrets;
+mod settings;
 mod support;
 mod tls;

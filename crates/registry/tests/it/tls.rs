@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use registry::{Dialer, Kind};
+use registry::{Dialer, Kind, RootFiles};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -26,7 +26,7 @@ impl Authority {
     }
 
     /// Certificate and key for `name`, as PEM.
-    fn issue(&self, name: &str) -> (String, String) {
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
@@ -93,6 +93,32 @@ async fn a_configured_authority_is_trusted() {
     // Docker's layout, without a hosts.toml.
     let world = World::bare().file("r.test", "ca.crt", &authority.pem());
     fetch(&serving(world, authority.server("r.test"))).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_systems_roots_takes_effect_without_a_new_client() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let roots = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(roots.path(), old.pem()).unwrap();
+    let files = RootFiles::file(roots.path());
+    let world = serving(World::configured(|config| config.system_roots = files, None), new.server("r.test"));
+    assert_eq!(fetch(&world).await.unwrap_err().kind(), Kind::Tls);
+    std::fs::write(roots.path(), new.pem()).unwrap();
+    fetch(&world).await.unwrap();
+    // And the other way round: what is taken out is trusted no more, once the open connection is gone.
+    std::fs::write(roots.path(), old.pem()).unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    assert_eq!(fetch(&world).await.unwrap_err().kind(), Kind::Tls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_configured_authority_takes_effect_with_the_next_pull() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let world = World::bare().file("r.test", "ca.crt", &old.pem());
+    let world = serving(world, new.server("r.test"));
+    assert_eq!(fetch(&world).await.unwrap_err().kind(), Kind::Tls);
+    let world = world.file("r.test", "ca.crt", &new.pem());
+    fetch(&world).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,6 +45,12 @@ impl World {
         World { network, certs_d, client }
     }
 
+    /// The same with the servers of `network`, for a dialer that has them already.
+    pub(crate) fn on(mut self, network: Network) -> World {
+        self.network = network;
+        self
+    }
+
     /// Writes `hosts.toml` for a registry.
     pub(crate) fn hosts(self, registry: &str, text: &str) -> World {
         self.file(registry, "hosts.toml", text)
