@@ -88,11 +88,14 @@ credentials = { docker_config = "DIR/config.json" }
     .with("certs.d/registry.example/ca.pem", &authority())
     .with("secret", "username = \"jane\"\npassword = \"hunter2\"\n")
     .with("config.json", r#"{"auths":{"10.1.2.3:5000":{"auth":"amFuZTpodW50ZXIy"}}}"#);
-    for secret in ["secret", "config.json"] {
+    for secret in ["secret", "config.json", "config.toml"] {
         fs::set_permissions(node.0.path().join(secret), fs::Permissions::from_mode(0o600)).expect("set");
     }
     let ran = node.check(&["registry.example/team/app"], "http://jane:hunter2@proxy.example:3128");
-    check(&ran, 0, expect![[r#"
+    check(
+        &ran,
+        0,
+        expect![[r#"
         reference    registry.example/team/app:latest
         platform     PLATFORM
         hosts from   DIR/certs.d/registry.example
@@ -130,13 +133,17 @@ credentials = { docker_config = "DIR/config.json" }
            timeout      30000 ms to connect
            proxy        socks5h://socks.example:1080
            credentials  the kubelet's, else file DIR/secret
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_registry_that_nothing_is_said_of() {
     let ran = Node::new("").check(&["busybox:1.36"], "");
-    check(&ran, 0, expect![[r#"
+    check(
+        &ran,
+        0,
+        expect![[r#"
         reference    docker.io/library/busybox:1.36
         platform     PLATFORM
         hosts from   (no directory in certs.d)
@@ -149,7 +156,8 @@ fn a_registry_that_nothing_is_said_of() {
            timeout      30000 ms to connect
            proxy        none
            credentials  the kubelet's
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -202,7 +210,8 @@ fn the_same_as_json() {
           "hosts_directory": null,
           "platform": "PLATFORM",
           "problems": [],
-          "reference": "r.example/a@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+          "reference": "r.example/a@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+          "warnings": []
         }"#]].assert_eq(&serde_json::to_string_pretty(&report).expect("JSON"));
 }
 
@@ -210,18 +219,25 @@ fn the_same_as_json() {
 fn mistakes_have_their_file_and_line() {
     let node = Node::new("")
         .with("certs.d/r.example/hosts.toml", "server = \"https://r.example\"\ncapabilities = [\"serve\"]");
-    check(&node.check(&["r.example/a"], ""), 1, expect![[r#"
-        reference    r.example/a:latest
-        platform     PLATFORM
-        hosts from   DIR/certs.d/r.example
-        fallback     always
+    check(
+        &node.check(&["r.example/a"], ""),
+        1,
+        expect![[r#"
+            reference    r.example/a:latest
+            platform     PLATFORM
+            hosts from   DIR/certs.d/r.example
+            fallback     always
 
-        problems
-           `DIR/certs.d/r.example/hosts.toml` line 2: unknown capability `serve`
-    "#]]);
+            problems
+               `DIR/certs.d/r.example/hosts.toml` line 2: unknown capability `serve`
+        "#]],
+    );
 
     let node = Node::new("[registry.\"r.example\"]\nfallback = \"never\"");
-    check(&node.check(&["r.example/a"], ""), 1, expect![[r#"
+    check(
+        &node.check(&["r.example/a"], ""),
+        1,
+        expect![[r#"
         reference    r.example/a:latest
         platform     PLATFORM
         hosts from   (no directory in certs.d)
@@ -229,11 +245,15 @@ fn mistakes_have_their_file_and_line() {
 
         problems
            no mirror of `r.example` is configured, and its `fallback` is `never`
-    "#]]);
+    "#]],
+    );
 
     let node = Node::new("")
         .with("certs.d/r.example/hosts.toml", "server = \"https://r.example\"\ncapabilities = [\"pull\"]");
-    check(&node.check(&["r.example/a"], ""), 1, expect![[r#"
+    check(
+        &node.check(&["r.example/a"], ""),
+        1,
+        expect![[r#"
         reference    r.example/a:latest
         platform     PLATFORM
         hosts from   DIR/certs.d/r.example
@@ -249,12 +269,16 @@ fn mistakes_have_their_file_and_line() {
 
         problems
            no host may be asked what the reference points at
-    "#]]);
+    "#]],
+    );
 
     let node = Node::new("[registry.\"r.example\"]\ncredentials.file = \"DIR/secret\"")
         .with("secret", "password = \"hunter2\"");
     fs::set_permissions(node.0.path().join("secret"), fs::Permissions::from_mode(0o644)).expect("set");
-    check(&node.check(&["r.example/a"], ""), 1, expect![[r#"
+    check(
+        &node.check(&["r.example/a"], ""),
+        1,
+        expect![[r#"
         reference    r.example/a:latest
         platform     PLATFORM
         hosts from   (no directory in certs.d)
@@ -270,7 +294,40 @@ fn mistakes_have_their_file_and_line() {
 
         problems
            cannot use the credentials in `DIR/secret`: the file has mode 0644, so every user of this machine may read or change it: `chmod o-rw` it
-    "#]]);
+    "#]],
+    );
+}
+
+#[test]
+fn a_key_that_means_nothing_is_a_warning() {
+    let node = Node::new("")
+        .with("certs.d/r.example/hosts.toml", "server = \"https://r.example\"\n\ncapabilites = [\"pull\"]");
+    check(
+        &node.check(&["r.example/a"], ""),
+        0,
+        expect![[r#"
+        reference    r.example/a:latest
+        platform     PLATFORM
+        hosts from   DIR/certs.d/r.example
+        fallback     always
+
+        1. r.example (registry)
+           url          https://r.example/v2/a/manifests/latest
+           asked for    everything
+           trusts       the system's authorities
+           timeout      30000 ms to connect
+           proxy        none
+           credentials  the kubelet's
+
+        warnings
+           `DIR/certs.d/r.example/hosts.toml` line 3: unknown key `capabilites` is ignored
+    "#]],
+    );
+
+    let node = Node::new("[registry.\"r.example\"]\nproxy = \"http://jane:hunter2@proxy.example\"");
+    let ran = node.check(&["r.example/a"], "");
+    let warning = "\nwarnings\n   `DIR/config.toml` has a proxy's password and every user may read it\n";
+    assert!(ran.stdout.ends_with(warning), "{}", ran.stdout);
 }
 
 #[test]

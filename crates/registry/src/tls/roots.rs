@@ -96,7 +96,13 @@ fn add_file(hash: &mut Sha256, path: &Path) {
 #[derive(Clone, Default)]
 pub(crate) struct SystemRoots {
     files: RootFiles,
-    read: Arc<Mutex<Option<(Fingerprint, Arc<RootCertStore>)>>>,
+    read: Arc<Mutex<Option<Read>>>,
+}
+
+/// The files as they were, and what was in them.
+struct Read {
+    fingerprint: Fingerprint,
+    roots: Arc<RootCertStore>,
 }
 
 impl SystemRoots {
@@ -109,16 +115,16 @@ impl SystemRoots {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the reading: what changes in its midst then shows at the next look.
         let fingerprint = self.files.fingerprint();
-        if let Some((known, roots)) = read.as_ref()
-            && *known == fingerprint
+        if let Some(known) = read.as_ref()
+            && known.fingerprint == fingerprint
         {
-            return Arc::clone(roots);
+            return Arc::clone(&known.roots);
         }
         if read.is_some() {
             tracing::info!("system root certificates changed, reading them again");
         }
         let roots = Arc::new(self.files.load());
-        *read = Some((fingerprint, Arc::clone(&roots)));
+        *read = Some(Read { fingerprint, roots: Arc::clone(&roots) });
         roots
     }
 }
