@@ -9,9 +9,11 @@ use registry::{ConfigError, HostsFile};
 fuzz_target!(|input: &str| {
     match HostsFile::parse(Path::new("/certs.d/r.example/hosts.toml"), input) {
         Ok(file) => {
+            let lines = 1..=input.bytes().filter(|byte| *byte == b'\n').count() + 1;
+            assert!(file.unknown.iter().all(|unknown| lines.contains(&unknown.line)));
             for entry in file.mirrors.iter().chain([&file.root]) {
                 assert!(entry.dial_timeout.is_none_or(|timeout| !timeout.is_zero()));
-                assert!(entry.ca.iter().all(|path| path.is_absolute()));
+                assert!(entry.ca.iter().flatten().all(|path| path.is_absolute()));
                 assert!(entry.header.values().all(|value| value.is_sensitive()));
             }
             for entry in &file.mirrors {

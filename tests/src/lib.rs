@@ -47,6 +47,6 @@ pub use registry::{Access, Registry, certs_d};
 pub use skopeo::{Format, push, push_layout};
 pub use state::State;
 pub use token_server::TokenServer;
-pub use tools::Tools;
+pub use tools::{Tools, daemon as daemon_program};
 pub use version::Version;
 pub use wait::until;

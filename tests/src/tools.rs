@@ -106,7 +106,7 @@ fn libraries(unpacked: &Path) -> anyhow::Result<Vec<OsString>> {
 ///
 /// # Panics
 /// As [`Tools::get`].
-pub(crate) fn daemon() -> PathBuf {
+pub fn daemon() -> PathBuf {
     from_environment("CRI_IMAGED_E2E_DAEMON")
 }
 

@@ -38,7 +38,8 @@ pub(crate) struct CheckArgs {
 
 /// Prints the plan. [`Exit::Failed`] where something of it cannot be used, or nobody would serve the image.
 pub(crate) fn run(arguments: &CheckArgs) -> Exit {
-    let config = match Config::load(&Flags { config: arguments.config.clone(), ..Flags::default() }) {
+    let flags = Flags { config: arguments.config.clone(), ..Flags::default() };
+    let config = match Config::load(&flags) {
         Ok(config) => config,
         Err(errors) => {
             explain(&errors);
@@ -59,7 +60,8 @@ pub(crate) fn run(arguments: &CheckArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    let report = runtime.block_on(report(&config, &reference, arguments.probe));
+    let mut report = runtime.block_on(report(&config, &reference, arguments.probe));
+    report.warnings.extend(config.warnings(&flags));
     let exit = if report.is_good() { Exit::Done } else { Exit::Failed };
     print::to_stdout(|out| {
         match arguments.output {
@@ -75,7 +77,8 @@ async fn report(config: &Config, reference: &Reference, probe: bool) -> Report {
     let session = client.session(reference, &Credentials::anonymous());
     let mut report = Report::new(reference, session.settings().fallback);
     match client.hosts_directory(reference.registry()) {
-        Ok(directory) => report.set_directory(directory),
+        Ok(None) => {}
+        Ok(Some(directory)) => report.set_directory(directory),
         Err(error) => report.add_problem(&error),
     }
     let plan = match session.plan() {

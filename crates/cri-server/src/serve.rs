@@ -37,6 +37,9 @@ pub(crate) fn run(arguments: &ServeArgs) -> Exit {
     if let Err(error) = logs::init(&filter, arguments.log_format) {
         return fail(&error, Exit::Usage);
     }
+    for warning in config.warnings(&arguments.config) {
+        tracing::warn!("{warning}");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, Exit::Failed),

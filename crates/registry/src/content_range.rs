@@ -4,10 +4,13 @@ use http::{HeaderMap, header};
 
 /// The bytes that a partial response holds: first and last position, and the whole size where it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ContentRange {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    pub(crate) size: Option<u64>,
+pub struct ContentRange {
+    /// Position of the first byte.
+    pub first: u64,
+    /// Position of the last byte, never before the first.
+    pub last: u64,
+    /// Number of bytes in the whole, more than `last`.
+    pub size: Option<u64>,
 }
 
 impl ContentRange {
@@ -15,7 +18,8 @@ impl ContentRange {
         ContentRange::parse(headers.get(header::CONTENT_RANGE)?.to_str().ok()?)
     }
 
-    fn parse(text: &str) -> Option<ContentRange> {
+    /// Reads a header's value; `None` for anything but a range of bytes that can be.
+    pub fn parse(text: &str) -> Option<ContentRange> {
         let (range, size) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
         let size = if size == "*" { None } else { Some(number(size)?) };

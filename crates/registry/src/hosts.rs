@@ -16,6 +16,6 @@ mod value;
 pub use capability::{Capabilities, Capability};
 pub(crate) use directory::find;
 pub use error::{ConfigError, HostsProblem};
-pub use file::{ClientPair, HostEntry, HostsFile, Server};
+pub use file::{ClientPair, HostEntry, HostsFile, Server, UnknownKey};
 pub use host::{Host, Scheme};
 pub(crate) use plan::{foreign, mirrors_only, plan};

@@ -74,6 +74,7 @@ pub use blob::Blob;
 pub use client::Client;
 pub use config::{ClientConfig, Ranges};
 pub use connector::ConnectError;
+pub use content_range::ContentRange;
 pub use dialer::{BoxedIo, Dialer, Io};
 pub use error::{
     AccessError, Failure, FetchError, HostFailure, Kind, Origin, ProtocolError, ResolveError, Retry,
@@ -81,7 +82,7 @@ pub use error::{
 };
 pub use hosts::{
     Capabilities, Capability, ClientPair, ConfigError, Host, HostEntry, HostsFile, HostsProblem, Scheme,
-    Server,
+    Server, UnknownKey,
 };
 pub use node::{CredentialSource, CredentialSourceError, HelperRunError, SecretFileError};
 pub use planned::PlannedHost;

@@ -60,7 +60,8 @@ impl Transport {
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Failure> {
-        request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+        // `hosts.toml` may have another, for registries that judge by it.
+        request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
         if let Some(value) = self.proxies.authorization(request.uri()) {
             request.headers_mut().insert(header::PROXY_AUTHORIZATION, value);
         }

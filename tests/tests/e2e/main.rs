@@ -11,15 +11,19 @@
 //! | `in_a_container.rs` | the same node in a container, run by testcontainers |
 //! | `conformance.rs` | the simulator's claims about containerd, held against the real one |
 //! | `layers/` | layers unpacked by us are the same tree as unpacked by containerd |
+//! | `node_credentials.rs` | images of a private registry, with credentials of the node's own |
+//! | `check.rs` | `cri-imaged check --probe` says what real registries answer |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
 mod behind_our_back;
+mod check;
 mod conformance;
 mod crash;
 mod errors;
 mod in_a_container;
 mod layers;
 mod mounted;
+mod node_credentials;
 mod pull;
 mod remove;
 mod unpack;
@@ -70,6 +74,7 @@ for_each_version! {
         unsupported_media_type,
         wrong_digest_from_the_registry,
         containerd_away;
+    node_credentials: private_image_with_the_nodes_own_credentials;
     layers: generated_layers_are_the_same_tree_as_containerds,
         the_machines_own_files_are_the_same_tree_as_containerds,
         what_containerd_refuses_is_what_the_specification_says;
@@ -81,4 +86,16 @@ for_each_version! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_in_a_container_pulls_and_runs() -> anyhow::Result<()> {
     in_a_container::node_in_a_container_pulls_and_runs(tests::Version::V1_7).await
+}
+
+/// Once: no containerd takes part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_probes_a_plain_registry_behind_a_dead_mirror() -> anyhow::Result<()> {
+    check::plain_registry_behind_a_dead_mirror().await
+}
+
+/// Once: no containerd takes part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_probes_a_private_registry_over_tls() -> anyhow::Result<()> {
+    check::private_registry_over_tls().await
 }

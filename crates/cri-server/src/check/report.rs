@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use oci::Platform;
 use refparse::Reference;
-use registry::{ClientPair, Fallback, PlannedHost, Probe, Scheme, Step};
+use registry::{ClientPair, Fallback, HostsFile, PlannedHost, Probe, Scheme, Step, UnknownKey};
 use serde::Serialize;
 
 /// The whole.
@@ -24,6 +24,8 @@ pub(super) struct Report {
     pub(super) hosts: Vec<HostReport>,
     /// What a pull would fail with, or might.
     pub(super) problems: Vec<String>,
+    /// What means nothing, and may have been meant to.
+    pub(super) warnings: Vec<String>,
     /// Whether some host would serve the image; left out without `--probe`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) served: Option<bool>,
@@ -110,12 +112,21 @@ impl Report {
             },
             hosts: Vec::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
             served: None,
         }
     }
 
-    pub(super) fn set_directory(&mut self, directory: Option<PathBuf>) {
-        self.hosts_directory = directory;
+    pub(super) fn set_directory(&mut self, directory: PathBuf) {
+        let path = directory.join("hosts.toml");
+        let ignored = |unknown: &UnknownKey| {
+            format!("`{}` line {}: unknown key `{}` is ignored", path.display(), unknown.line, unknown.key)
+        };
+        // What it cannot be read for, the plan has as a problem.
+        if let Ok(file) = HostsFile::read(&directory) {
+            self.warnings.extend(file.unknown.iter().map(ignored));
+        }
+        self.hosts_directory = Some(directory);
     }
 
     pub(super) fn add_problem(&mut self, error: &dyn Error) {

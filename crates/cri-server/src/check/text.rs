@@ -17,9 +17,11 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             write_step(step, out)?;
         }
     }
-    if !report.problems.is_empty() {
-        writeln!(out, "\nproblems")?;
-        report.problems.iter().try_for_each(|problem| writeln!(out, "   {problem}"))?;
+    for (title, lines) in [("problems", &report.problems), ("warnings", &report.warnings)] {
+        if !lines.is_empty() {
+            writeln!(out, "\n{title}")?;
+            lines.iter().try_for_each(|line| writeln!(out, "   {line}"))?;
+        }
     }
     match report.served {
         Some(true) => writeln!(out, "\nserved       yes"),

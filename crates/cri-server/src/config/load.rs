@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+
+use registry::ProxySetting;
 
 use super::key::KEYS;
 use super::{Config, ConfigErrors, Fault, Flags, Origin, Problem, document};
@@ -30,6 +33,19 @@ impl Config {
             problems.extend(set.and_then(Result::err));
         }
         ConfigErrors::check(problems).map(|()| config)
+    }
+
+    /// What should be otherwise although it works, for the log and for `check`: that the file which `flags` name has a
+    /// proxy's password and can be read by every user of the machine.
+    pub(crate) fn warnings(&self, flags: &Flags) -> Vec<String> {
+        let path = flags.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let has_password =
+            self.registry.hosts.values().any(
+                |host| matches!(&host.proxy, Some(ProxySetting::Through(proxy)) if proxy.has_user_info()),
+            );
+        let is_open = path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0);
+        let warning = || format!("`{}` has a proxy's password and every user may read it", path.display());
+        (has_password && is_open).then(warning).into_iter().collect()
     }
 
     /// Reads a configuration from `text`; `path` is where the messages say it stands.

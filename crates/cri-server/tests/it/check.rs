@@ -88,7 +88,7 @@ credentials = { docker_config = "DIR/config.json" }
     .with("certs.d/registry.example/ca.pem", &authority())
     .with("secret", "username = \"jane\"\npassword = \"hunter2\"\n")
     .with("config.json", r#"{"auths":{"10.1.2.3:5000":{"auth":"amFuZTpodW50ZXIy"}}}"#);
-    for secret in ["secret", "config.json"] {
+    for secret in ["secret", "config.json", "config.toml"] {
         fs::set_permissions(node.0.path().join(secret), fs::Permissions::from_mode(0o600)).expect("set");
     }
     let ran = node.check(&["registry.example/team/app"], "http://jane:hunter2@proxy.example:3128");
@@ -210,7 +210,8 @@ fn the_same_as_json() {
           "hosts_directory": null,
           "platform": "PLATFORM",
           "problems": [],
-          "reference": "r.example/a@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+          "reference": "r.example/a@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+          "warnings": []
         }"#]].assert_eq(&serde_json::to_string_pretty(&report).expect("JSON"));
 }
 
@@ -222,14 +223,14 @@ fn mistakes_have_their_file_and_line() {
         &node.check(&["r.example/a"], ""),
         1,
         expect![[r#"
-        reference    r.example/a:latest
-        platform     PLATFORM
-        hosts from   DIR/certs.d/r.example
-        fallback     always
+            reference    r.example/a:latest
+            platform     PLATFORM
+            hosts from   DIR/certs.d/r.example
+            fallback     always
 
-        problems
-           `DIR/certs.d/r.example/hosts.toml` line 2: unknown capability `serve`
-    "#]],
+            problems
+               `DIR/certs.d/r.example/hosts.toml` line 2: unknown capability `serve`
+        "#]],
     );
 
     let node = Node::new("[registry.\"r.example\"]\nfallback = \"never\"");
@@ -295,6 +296,38 @@ fn mistakes_have_their_file_and_line() {
            cannot use the credentials in `DIR/secret`: the file has mode 0644, so every user of this machine may read or change it: `chmod o-rw` it
     "#]],
     );
+}
+
+#[test]
+fn a_key_that_means_nothing_is_a_warning() {
+    let node = Node::new("")
+        .with("certs.d/r.example/hosts.toml", "server = \"https://r.example\"\n\ncapabilites = [\"pull\"]");
+    check(
+        &node.check(&["r.example/a"], ""),
+        0,
+        expect![[r#"
+        reference    r.example/a:latest
+        platform     PLATFORM
+        hosts from   DIR/certs.d/r.example
+        fallback     always
+
+        1. r.example (registry)
+           url          https://r.example/v2/a/manifests/latest
+           asked for    everything
+           trusts       the system's authorities
+           timeout      30000 ms to connect
+           proxy        none
+           credentials  the kubelet's
+
+        warnings
+           `DIR/certs.d/r.example/hosts.toml` line 3: unknown key `capabilites` is ignored
+    "#]],
+    );
+
+    let node = Node::new("[registry.\"r.example\"]\nproxy = \"http://jane:hunter2@proxy.example\"");
+    let ran = node.check(&["r.example/a"], "");
+    let warning = "\nwarnings\n   `DIR/config.toml` has a proxy's password and every user may read it\n";
+    assert!(ran.stdout.ends_with(warning), "{}", ran.stdout);
 }
 
 #[test]

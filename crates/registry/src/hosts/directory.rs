@@ -50,7 +50,7 @@ fn docker_layout(directory: &Path) -> Result<HostsFile, ConfigError> {
     let mut root = HostEntry {
         server: None,
         capabilities: Capabilities::ALL,
-        ca: Vec::new(),
+        ca: None,
         client: Vec::new(),
         skip_verify: None,
         header: HeaderMap::new(),
@@ -69,7 +69,7 @@ fn docker_layout(directory: &Path) -> Result<HostsFile, ConfigError> {
     files.sort();
     for path in files {
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("crt") => root.ca.push(path),
+            Some("crt") => root.ca.get_or_insert_default().push(path),
             Some("cert") => {
                 let key = path.with_extension("key");
                 let key = key.try_exists().map_err(unreadable)?.then_some(key);
@@ -78,5 +78,5 @@ fn docker_layout(directory: &Path) -> Result<HostsFile, ConfigError> {
             _ => {}
         }
     }
-    Ok(HostsFile { mirrors: Vec::new(), root })
+    Ok(HostsFile { mirrors: Vec::new(), root, unknown: Vec::new() })
 }

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use toml::de::{DeArray, DeTable};
 
 use super::capability::Capabilities;
+use super::directory;
 use super::error::{ConfigError, HostsProblem};
 use super::go_duration;
 use super::value::{Located, Table, string, strings};
@@ -34,7 +35,23 @@ pub struct HostsFile {
     pub mirrors: Vec<HostEntry>,
     /// The fields outside any table: they describe `server`, which is tried last.
     pub root: HostEntry,
+    /// Keys that mean nothing: those of a later containerd, and typing errors.
+    pub unknown: Vec<UnknownKey>,
 }
+
+/// A key that means nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKey {
+    /// The line, from 1.
+    pub line: usize,
+    /// The key.
+    pub key: String,
+}
+
+/// The keys of every entry, and those that only the file as a whole has.
+const ENTRY_KEYS: [&str; 7] =
+    ["capabilities", "ca", "client", "skip_verify", "header", "override_path", "dial_timeout"];
+const ROOT_KEYS: [&str; 2] = ["server", "host"];
 
 /// What the file says about one host.
 #[derive(Clone, Debug)]
@@ -43,8 +60,9 @@ pub struct HostEntry {
     pub server: Option<Server>,
     /// What the host may be asked for.
     pub capabilities: Capabilities,
-    /// Files with certificates to trust beside the system's.
-    pub ca: Vec<PathBuf>,
+    /// Files with certificates to trust beside the system's. An empty list is not the same as none: it makes an `http`
+    /// host try https first.
+    pub ca: Option<Vec<PathBuf>>,
     /// Client certificates.
     pub client: Vec<ClientPair>,
     /// Do not verify the host's certificate. Unset is not the same as false: a set value makes an `http` host try
@@ -77,6 +95,14 @@ pub struct ClientPair {
 }
 
 impl HostsFile {
+    /// Reads a directory of `certs.d`: its `hosts.toml` or, where that is missing or empty, Docker's layout.
+    ///
+    /// # Errors
+    /// [`ConfigError`]. Certificates are not looked at.
+    pub fn read(directory: &Path) -> Result<HostsFile, ConfigError> {
+        directory::load(directory)
+    }
+
     /// Parses the text of the file `path`; relative file names in it are relative to its directory.
     ///
     /// Keys that containerd does not know are ignored, as containerd does: the file is shared with it.
@@ -94,13 +120,19 @@ impl HostsFile {
             invalid((offset, HostsProblem::Syntax(error.message().to_owned())))
         })?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        read_file(Table(parsed.get_ref()), directory).map_err(invalid)
+        let mut file = read_file(Table(parsed.get_ref()), directory).map_err(invalid)?;
+        let unknown = unknown_keys(Table(parsed.get_ref()));
+        file.unknown = unknown
+            .map(|(key, offset)| UnknownKey { line: line_of(text, offset), key: key.to_owned() })
+            .collect();
+        Ok(file)
     }
 }
 
 fn read_file(root: Table<'_>, directory: &Path) -> Result<HostsFile, Located> {
     let mut mirrors = Vec::new();
-    if let Some(hosts) = root.table("host")? {
+    // Spelled otherwise, containerd finds no hosts in it.
+    if let Some(hosts) = root.get_exact("host").map(|_| root.table("host")).transpose()?.flatten() {
         for (url, value) in hosts.0 {
             let table = value.get_ref().as_table().map(Table).ok_or_else(|| {
                 let wanted = "a table `[host.\"https://...\"]`";
@@ -115,14 +147,22 @@ fn read_file(root: Table<'_>, directory: &Path) -> Result<HostsFile, Located> {
     if let Some((server, offset)) = root.string("server")?.filter(|(server, _)| !server.is_empty()) {
         entry.server = Some(read_server("server", server, offset, root)?);
     }
-    Ok(HostsFile { mirrors, root: entry })
+    Ok(HostsFile { mirrors, root: entry, unknown: Vec::new() })
+}
+
+fn unknown_keys<'a>(root: Table<'a>) -> impl Iterator<Item = (&'a str, usize)> {
+    let hosts = root.get_exact("host").and_then(|hosts| hosts.get_ref().as_table());
+    let entries = hosts.into_iter().flat_map(|hosts| hosts.iter());
+    let tables = entries.filter_map(|(_, entry)| entry.get_ref().as_table().map(Table));
+    let of_root = root.others(&[ENTRY_KEYS.as_slice(), ROOT_KEYS.as_slice()].concat()).collect::<Vec<_>>();
+    of_root.into_iter().chain(tables.flat_map(|table| table.others(&ENTRY_KEYS).collect::<Vec<_>>()))
 }
 
 fn read_entry(table: Table<'_>, directory: &Path) -> Result<HostEntry, Located> {
     Ok(HostEntry {
         server: None,
         capabilities: read_capabilities(table)?,
-        ca: table.strings("ca")?.into_iter().map(|(file, _)| directory.join(file)).collect(),
+        ca: read_ca(table, directory)?,
         client: read_clients(table, directory)?,
         skip_verify: table.bool("skip_verify")?,
         header: read_header(table)?,
@@ -130,15 +170,34 @@ fn read_entry(table: Table<'_>, directory: &Path) -> Result<HostEntry, Located> 
     })
 }
 
+fn read_ca(table: Table<'_>, directory: &Path) -> Result<Option<Vec<PathBuf>>, Located> {
+    let Some(value) = table.get("ca") else { return Ok(None) };
+    let files = strings("ca", value)?;
+    Ok(Some(files.into_iter().map(|(file, _)| directory.join(file)).collect()))
+}
+
 /// A text without scheme means https, as in containerd.
 fn read_server(key: &'static str, text: &str, offset: usize, table: Table<'_>) -> Result<Server, Located> {
     let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url = RedactedUrl::parse(&url).map_err(|source| (offset, HostsProblem::Url { key, source }))?;
     let override_path = table.bool("override_path")?.unwrap_or(false);
-    let path = url.uri().path().trim_end_matches('/');
-    let path = if override_path || path.ends_with("/v2") { path.to_owned() } else { format!("{path}/v2") };
+    let path = clean(url.uri().path());
+    let path = if override_path || path.ends_with("/v2") { path } else { format!("{path}/v2") };
     let authority = url.uri().authority().map(|authority| authority.to_string()).unwrap_or_default();
     Ok(Server { https: url.is_https(), authority, path })
+}
+
+/// The path as Go's `path.Clean` has it, without the slash that stands for the root.
+fn clean(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            other => segments.push(other),
+        }
+    }
+    segments.iter().flat_map(|segment| ["/", segment]).collect()
 }
 
 fn read_capabilities(table: Table<'_>) -> Result<Capabilities, Located> {
@@ -181,7 +240,7 @@ fn read_pair(pair: &DeArray<'_>, offset: usize, directory: &Path) -> Result<Clie
         return Err((offset, HostsProblem::ClientPair));
     };
     let (cert, key) = (string("client", cert)?, string("client", key)?);
-    // An empty key name means that the certificate's file holds the key, as in containerd.
+    // Where containerd takes the empty name for its directory, and fails, the certificate's file is asked for the key.
     let key = (!key.is_empty()).then(|| directory.join(key));
     Ok(ClientPair { cert: directory.join(cert), key })
 }

@@ -81,7 +81,7 @@ fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
             server
         }
     };
-    let explicit_tls = !entry.ca.is_empty() || !entry.client.is_empty() || entry.skip_verify.is_some();
+    let explicit_tls = entry.ca.is_some() || !entry.client.is_empty() || entry.skip_verify.is_some();
     let port_80 = server.authority.ends_with(":80");
     let scheme = if loopback_fallback || (!server.https && explicit_tls && !port_80) {
         Scheme::HttpsThenHttp
@@ -91,6 +91,7 @@ fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
         Scheme::Http
     };
     let own = server.authority == registry || (registry, server.authority.as_str()) == DOCKER_HUB;
+    let ca = entry.ca.unwrap_or_default();
     Ok(Host {
         scheme,
         mirror_of: (!own).then(|| registry.to_owned()),
@@ -99,8 +100,8 @@ fn host(mut entry: HostEntry, registry: &str) -> Result<Host, ConfigError> {
         path: server.path,
         capabilities: entry.capabilities,
         header: entry.header,
-        tls: load_tls(&entry.ca, &entry.client, entry.skip_verify)?,
-        ca: entry.ca,
+        tls: load_tls(&ca, &entry.client, entry.skip_verify)?,
+        ca,
         client: entry.client,
         dial_timeout: entry.dial_timeout,
     })
@@ -166,5 +167,7 @@ fn load_tls(
     Ok(tls)
 }
 
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tests;

@@ -13,8 +13,24 @@ pub(crate) type Located = (usize, HostsProblem);
 pub(crate) struct Table<'a>(pub(crate) &'a DeTable<'a>);
 
 impl<'a> Table<'a> {
+    /// The value of `key`, in whatever case it is written: Go's parser, and so containerd, takes `Server` for `server`.
     pub(crate) fn get(self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        let in_any_case = || {
+            self.0.iter().find(|(name, _)| name.get_ref().eq_ignore_ascii_case(key)).map(|(_, value)| value)
+        };
+        self.get_exact(key).or_else(in_any_case)
+    }
+
+    /// The value of `key` as it is spelled.
+    pub(crate) fn get_exact(self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.0.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
+    }
+
+    /// The keys that are none of `known`, and where they are.
+    pub(crate) fn others(self, known: &[&str]) -> impl Iterator<Item = (&'a str, usize)> {
+        let is_other = |name: &str| !known.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let names = self.0.iter().map(|(name, _)| (name.get_ref().as_ref(), name.span().start));
+        names.filter(move |(name, _)| is_other(name))
     }
 
     pub(crate) fn string(self, key: &str) -> Result<Option<(&'a str, usize)>, Located> {
@@ -41,16 +57,9 @@ impl<'a> Table<'a> {
         };
         self.get(key).map(read).transpose()
     }
-
-    /// A string, or a list of strings: the two forms of `ca` and of a header's value.
-    pub(crate) fn strings(self, key: &str) -> Result<Vec<(&'a str, usize)>, Located> {
-        match self.get(key) {
-            None => Ok(Vec::new()),
-            Some(value) => strings(key, value),
-        }
-    }
 }
 
+/// A string, or a list of strings: the two forms of `ca` and of a header's value.
 pub(crate) fn strings<'a>(
     key: &str,
     value: &'a Spanned<DeValue<'a>>,

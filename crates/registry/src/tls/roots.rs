@@ -66,9 +66,6 @@ impl RootFiles {
 
 type Fingerprint = [u8; 32];
 
-/// What was read, and from which state of the files.
-type Read = (Fingerprint, Arc<RootCertStore>);
-
 fn add_directory(hash: &mut Sha256, path: &Path) {
     add_file(hash, path);
     // What cannot be listed is as what is empty, here as in the reading.
@@ -102,6 +99,12 @@ pub(crate) struct SystemRoots {
     read: Arc<Mutex<Option<Read>>>,
 }
 
+/// The files as they were, and what was in them.
+struct Read {
+    fingerprint: Fingerprint,
+    roots: Arc<RootCertStore>,
+}
+
 impl SystemRoots {
     pub(crate) fn new(files: RootFiles) -> SystemRoots {
         SystemRoots { files, read: Arc::default() }
@@ -112,16 +115,16 @@ impl SystemRoots {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the reading: what changes in its midst then shows at the next look.
         let fingerprint = self.files.fingerprint();
-        if let Some((known, roots)) = read.as_ref()
-            && *known == fingerprint
+        if let Some(known) = read.as_ref()
+            && known.fingerprint == fingerprint
         {
-            return Arc::clone(roots);
+            return Arc::clone(&known.roots);
         }
         if read.is_some() {
             tracing::info!("system root certificates changed, reading them again");
         }
         let roots = Arc::new(self.files.load());
-        *read = Some((fingerprint, Arc::clone(&roots)));
+        *read = Some(Read { fingerprint, roots: Arc::clone(&roots) });
         roots
     }
 }

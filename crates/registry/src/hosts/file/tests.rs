@@ -49,8 +49,8 @@ fn paths_end_in_v2_unless_overridden() {
 fn ca_and_client_take_every_form_of_containerd() {
     let pair =
         |cert: &str, key: Option<&str>| ClientPair { cert: PathBuf::from(cert), key: key.map(PathBuf::from) };
-    assert_eq!(parse("ca = \"a.crt\"").root.ca, [PathBuf::from("/certs/r.example/a.crt")]);
-    assert_eq!(parse("ca = [\"/x/a.crt\", \"b.crt\"]").root.ca.len(), 2);
+    assert_eq!(parse("ca = \"a.crt\"").root.ca, Some(vec![PathBuf::from("/certs/r.example/a.crt")]));
+    assert_eq!(parse("ca = [\"/x/a.crt\", \"b.crt\"]").root.ca.map(|files| files.len()), Some(2));
     assert_eq!(parse("client = \"/x/c.pem\"").root.client, [pair("/x/c.pem", None)]);
     assert_eq!(
         parse("client = [\"/c.pem\", [\"/a.cert\", \"/a.key\"], [\"/b.cert\", \"\"]]").root.client,
@@ -73,8 +73,14 @@ fn a_dial_timeout_of_nothing_is_the_default() {
 }
 
 #[test]
-fn keys_of_a_later_containerd_are_ignored() {
-    assert!(parse("future = 1\nserver = \"r.example\"").root.server.is_some());
+fn keys_of_a_later_containerd_are_ignored_and_told() {
+    let file = parse(
+        "future = 1\nSERVER = \"r.example\"\n[host.\"m.example\"]\ncapabilites = []\nDial_Timeout = \"1s\"\n\
+         [host.\"m.example\".header]\nx-key = \"1\"",
+    );
+    assert!(file.root.server.is_some());
+    let unknown: Vec<_> = file.unknown.iter().map(|unknown| (unknown.line, unknown.key.as_str())).collect();
+    assert_eq!(unknown, [(1, "future"), (4, "capabilites")]);
 }
 
 #[test]
