@@ -41,5 +41,5 @@ pub use id::{ChainId, DiffId, ImageId, chain_ids, sha256};
 pub use media_type::{DocumentKind, LayerCompression};
 pub use platform::{Platform, PlatformMatcher};
 pub use schema1::{
-    Converted, Schema1, Schema1Error, Schema1Layer, SignatureError, payload as schema1_payload,
+    Converted, JsonFault, Schema1, Schema1Error, Schema1Layer, SignatureError, payload as schema1_payload,
 };

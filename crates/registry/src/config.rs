@@ -20,6 +20,9 @@ pub struct ClientConfig {
     pub stall_timeout: Duration,
     /// Proxies of this node. Default: none; the daemon passes [`Proxies::from_env`].
     pub proxies: Proxies,
+    /// Whether Docker schema 1 manifests are given to the caller, who must convert them; else they are refused by name.
+    /// Default true.
+    pub schema1: bool,
     /// Seed of the jitter in backoff, so that a simulated run can be repeated. Default 0; the daemon passes entropy.
     pub jitter_seed: u64,
 }
@@ -32,6 +35,7 @@ impl Default for ClientConfig {
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
             proxies: Proxies::none(),
+            schema1: true,
             jitter_seed: 0,
         }
     }

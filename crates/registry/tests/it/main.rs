@@ -14,6 +14,7 @@ mod proxy;
 mod redirect;
 mod resolve;
 mod retry;
+mod schema1;
 mod secrets;
 mod support;
 mod tls;
