@@ -10,7 +10,7 @@ use registry::{ClientConfig, Dialer, Proxies};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{self, Config, RegistryConfig};
+use crate::config::{self, Config, RegistryConfig, Schema1};
 use crate::metrics::Metrics;
 use crate::service::Service;
 
@@ -67,6 +67,7 @@ fn unpack_config(config: &config::UnpackConfig) -> UnpackConfig {
 fn registry_config(config: &RegistryConfig) -> ClientConfig {
     ClientConfig {
         config_path: config.config_path.clone(),
+        schema1: config.schema1 == Schema1::Convert,
         proxies: Proxies::from_env(),
         jitter_seed: rand::random(),
         ..ClientConfig::default()

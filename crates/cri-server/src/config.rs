@@ -80,6 +80,17 @@ pub struct RegistryConfig {
     /// Directories of `<registry>/hosts.toml`, in order of precedence. Absolute; default containerd's own,
     /// `/etc/containerd/certs.d` and `/etc/docker/certs.d`.
     pub config_path: Vec<PathBuf>,
+    /// What becomes of Docker schema 1 manifests; default [`Schema1::Convert`].
+    pub schema1: Schema1,
+}
+
+/// The key `registry.schema1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema1 {
+    /// Their images are converted on pull, as containerd 1.x did.
+    Convert,
+    /// Their pulls fail.
+    Reject,
 }
 
 /// How layers become snapshots.
@@ -115,6 +126,7 @@ impl Default for Config {
             },
             registry: RegistryConfig {
                 config_path: vec!["/etc/containerd/certs.d".into(), "/etc/docker/certs.d".into()],
+                schema1: Schema1::Convert,
             },
             unpack: UnpackConfig { method: Method::Auto, layers: Layers::Keep, workers: None, niceness: 5 },
             metrics: MetricsConfig { address: None },

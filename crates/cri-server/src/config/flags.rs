@@ -26,6 +26,9 @@ pub struct Flags {
     /// Directories of hosts.toml files, with `:` between them (key `registry.config_path`)
     #[arg(long, value_name = "PATHS")]
     pub registry_config_path: Option<String>,
+    /// What becomes of Docker schema 1 images, `convert` or `reject` (key `registry.schema1`)
+    #[arg(long, value_name = "POLICY")]
+    pub registry_schema1: Option<String>,
     /// Who writes the files of layers, `auto` or `differ` (key `unpack.method`)
     #[arg(long, value_name = "METHOD")]
     pub unpack_method: Option<String>,

@@ -3,7 +3,7 @@
 use super::value::{identifier, loopback_address, niceness, one_of, path_list, socket_path, workers};
 use puller::{Layers, Method};
 
-use super::{BadValue, Config, CriAddress, Fault, Flags, Origin, Problem};
+use super::{BadValue, Config, CriAddress, Fault, Flags, Origin, Problem, Schema1};
 
 /// One key.
 #[derive(Debug)]
@@ -96,6 +96,17 @@ pub(super) const KEYS: &[Key] = &[
         flag: "--registry-config-path",
         given: |flags| &flags.registry_config_path,
         set: |config, text| path_list(text).map(|paths| config.registry.config_path = paths),
+    },
+    Key {
+        table: "registry",
+        name: "registry.schema1",
+        is_number: false,
+        flag: "--registry-schema1",
+        given: |flags| &flags.registry_schema1,
+        set: |config, text| {
+            let words = [("convert", Schema1::Convert), ("reject", Schema1::Reject)];
+            one_of(text, &words).map(|schema1| config.registry.schema1 = schema1)
+        },
     },
     Key {
         table: "unpack",

@@ -170,6 +170,16 @@ fn bounds_of_paths_and_names() {
 }
 
 #[test]
+fn words_of_schema_1() {
+    check(
+        "[registry]\nschema1 = 'ignore'",
+        expect![[r#"
+            node.toml:2: `registry.schema1` cannot be `ignore`: must be `convert` or `reject`
+        "#]],
+    );
+}
+
+#[test]
 fn words_and_numbers_of_unpacking() {
     check(
         "[unpack]\nmethod = 'native'\nlayers = 'drop'\nworkers = '2'\nniceness = -1",
@@ -207,6 +217,7 @@ fn each_flag_sets_its_own_key_and_stands_in_the_help() {
         containerd_snapshotter: flag("s"),
         containerd_cri_address: flag("/cri"),
         registry_config_path: flag("/r1:/r2"),
+        registry_schema1: flag("reject"),
         unpack_method: flag("differ"),
         unpack_layers: flag("discard"),
         unpack_workers: flag("7"),
@@ -214,7 +225,7 @@ fn each_flag_sets_its_own_key_and_stands_in_the_help() {
         metrics_address: flag("127.0.0.1:1"),
     };
     let text = "socket = '/s'\n[containerd]\naddress = '/c'\nnamespace = 'n'\nsnapshotter = 's'\ncri_address = '/cri'\n\
-        [registry]\nconfig_path = '/r1:/r2'\n[unpack]\nmethod = 'differ'\nlayers = 'discard'\n\
+        [registry]\nconfig_path = '/r1:/r2'\nschema1 = 'reject'\n[unpack]\nmethod = 'differ'\nlayers = 'discard'\n\
         workers = 7\nniceness = 11\n[metrics]\naddress = '127.0.0.1:1'";
     assert_eq!(
         Config::load(&flags).expect("valid"),
