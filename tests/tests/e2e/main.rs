@@ -11,6 +11,7 @@
 //! | `in_a_container.rs` | the same node in a container, run by testcontainers |
 //! | `conformance.rs` | the simulator's claims about containerd, held against the real one |
 //! | `layers/` | layers unpacked by us are the same tree as unpacked by containerd |
+//! | `schema1.rs` | Docker schema 1 images run, and are what containerd 1.x makes of them |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
 mod behind_our_back;
@@ -22,6 +23,7 @@ mod layers;
 mod mounted;
 mod pull;
 mod remove;
+mod schema1;
 mod unpack;
 
 /// Makes one test for each containerd line of each body.
@@ -75,6 +77,10 @@ for_each_version! {
         what_containerd_refuses_is_what_the_specification_says;
     unpack: the_daemon_and_the_differ_leave_the_same,
         discarded_layers_are_not_in_the_content_store;
+    schema1: image_that_the_registry_made_of_a_newer_one,
+        image_that_was_signed_ten_years_ago,
+        image_by_digest,
+        image_is_refused_where_it_is_switched_off;
 }
 
 /// One line only: what differs from the tests above is the container, not the containerd.
