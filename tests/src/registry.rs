@@ -47,6 +47,7 @@ impl Registry {
             "log": { "level": "error", "accesslog": { "disabled": true } },
             "storage": { "filesystem": { "rootdirectory": folder.path().join("data") } },
             "http": { "addr": format!("127.0.0.1:{port}"), "secret": "e2e" },
+            "compatibility": { "schema1": { "enabled": true } },
         });
         let mut token_server = None;
         if access == Access::PlainAndBasic {

@@ -22,5 +22,11 @@ pub const CRI_PINNED: &str = "io.cri-containerd.pinned";
 /// Value of [`CRI_PINNED`].
 pub const CRI_PINNED_PINNED: &str = "pinned";
 
+/// On an image record: digest of the Docker schema 1 manifest that its target was made of (v1.7.34 `images/labels.go`).
+pub const CONVERTED_SCHEMA1: &str = "io.containerd.image/converted-docker-schema1";
+/// On a layer's blob that was measured for such an image: whether it is an archive without entries (v1.7.34
+/// `remotes/docker/schema1/converter.go`).
+pub const SCHEMA1_EMPTY_LAYER: &str = "containerd.io/docker.schema1.empty-layer";
+
 /// Longest key and value together, in bytes (v2.3.4 `pkg/labels/validate.go`).
 pub const LABEL_BYTES_MAX: usize = 4096;

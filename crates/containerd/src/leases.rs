@@ -106,9 +106,28 @@ impl Leases {
     /// [`ErrorKind::NotFound`] where there is no such lease.
     pub async fn add_snapshot(&self, id: &LeaseId, snapshotter: &str, name: &str) -> Result<(), CallError> {
         let resource = pb::Resource { id: name.to_owned(), r#type: format!("snapshots/{snapshotter}") };
+        self.add("lease snapshot", id, resource).await
+    }
+
+    /// Puts a blob under a lease. containerd does not check that it is there: ask afterwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such lease.
+    pub async fn add_blob(&self, id: &LeaseId, digest: &Digest) -> Result<(), CallError> {
+        let resource = pb::Resource { id: digest.to_string(), r#type: "content".to_owned() };
+        self.add("lease content", id, resource).await
+    }
+
+    async fn add(
+        &self,
+        operation: &'static str,
+        id: &LeaseId,
+        resource: pb::Resource,
+    ) -> Result<(), CallError> {
+        let name = resource.id.clone();
         let request = pb::AddResourceRequest { id: id.0.clone(), resource: Some(resource) };
         let mut grpc = self.grpc.clone();
-        within(self.deadlines.metadata, "lease snapshot", name, grpc.add_resource(request)).await.map(drop)
+        within(self.deadlines.metadata, operation, &name, grpc.add_resource(request)).await.map(drop)
     }
 
     /// Digests of the blobs under a lease, in order. Ingests and snapshots under it are not told.

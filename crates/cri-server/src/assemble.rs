@@ -6,11 +6,11 @@ use containerd::{Client, NamespaceError, unix_channel};
 use imagestore::{ImageStore, Readiness, StoreConfig};
 use oci::PlatformMatcher;
 use puller::{Puller, PullerConfig, UnpackConfig};
-use registry::{ClientConfig, Dialer, Proxies};
+use registry::{ClientConfig, Dialer, Proxies, Ranges};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{self, Config, RegistryConfig};
+use crate::config::{self, Config, RegistryConfig, Schema1};
 use crate::metrics::Metrics;
 use crate::service::Service;
 
@@ -66,11 +66,20 @@ fn unpack_config(config: &config::UnpackConfig) -> UnpackConfig {
 
 pub(crate) fn registry_config(config: &RegistryConfig) -> ClientConfig {
     let default = ClientConfig::default();
+    let network = config.network;
     let path = std::env::var_os("PATH").filter(|path| !path.is_empty());
     ClientConfig {
         config_path: config.config_path.clone(),
         registries: config.hosts.clone(),
         helper_path: path.map_or(default.helper_path, |path| std::env::split_paths(&path).collect()),
+        schema1: config.schema1 == Schema1::Convert,
+        dial_timeout: network.dial_timeout,
+        header_timeout: network.header_timeout,
+        stall_timeout: network.stall_timeout,
+        stall_bytes: network.stall_bytes,
+        ranges: Ranges { width_max: network.range_width, ..default.ranges },
+        streams_per_host: network.streams_per_host,
+        streams: network.streams,
         proxies: Proxies::from_env(),
         jitter_seed: rand::random(),
         ..ClientConfig::default()

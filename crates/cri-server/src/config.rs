@@ -6,9 +6,10 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use puller::{Layers, Method};
-use registry::Registries;
+use registry::{ClientConfig, Registries};
 
 pub use flags::Flags;
 pub use load::DEFAULT_FILE;
@@ -84,6 +85,54 @@ pub struct RegistryConfig {
     pub config_path: Vec<PathBuf>,
     /// What is set for single registries and mirrors, by host; default nothing.
     pub hosts: Registries,
+    /// What becomes of Docker schema 1 manifests; default [`Schema1::Convert`].
+    pub schema1: Schema1,
+    /// How long and how much at the same time.
+    pub network: NetworkConfig,
+}
+
+/// Limits of waiting, where zero is none, and of what comes at the same time; see [`registry::ClientConfig`], whose
+/// defaults are these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// For one connect.
+    pub dial_timeout: Duration,
+    /// From a request to the beginning of its answer.
+    pub header_timeout: Duration,
+    /// In which `stall_bytes` have to come.
+    pub stall_timeout: Duration,
+    /// Fewest bytes in that time.
+    pub stall_bytes: u64,
+    /// Requests for one big layer.
+    pub range_width: NonZeroUsize,
+    /// Big layers from one host.
+    pub streams_per_host: NonZeroUsize,
+    /// Big layers from all hosts.
+    pub streams: NonZeroUsize,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> NetworkConfig {
+        let default = ClientConfig::default();
+        NetworkConfig {
+            dial_timeout: default.dial_timeout,
+            header_timeout: default.header_timeout,
+            stall_timeout: default.stall_timeout,
+            stall_bytes: default.stall_bytes,
+            range_width: default.ranges.width_max,
+            streams_per_host: default.streams_per_host,
+            streams: default.streams,
+        }
+    }
+}
+
+/// The key `registry.schema1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema1 {
+    /// Their images are converted on pull, as containerd 1.x did.
+    Convert,
+    /// Their pulls fail.
+    Reject,
 }
 
 /// How layers become snapshots.
@@ -120,6 +169,8 @@ impl Default for Config {
             registry: RegistryConfig {
                 config_path: vec!["/etc/containerd/certs.d".into(), "/etc/docker/certs.d".into()],
                 hosts: Registries::new(),
+                schema1: Schema1::Convert,
+                network: NetworkConfig::default(),
             },
             unpack: UnpackConfig { method: Method::Auto, layers: Layers::Keep, workers: None, niceness: 5 },
             metrics: MetricsConfig { address: None },

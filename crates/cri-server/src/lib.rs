@@ -9,7 +9,7 @@
 pub use command_line::run;
 pub use config::{
     BadValue, Config, ConfigErrors, ContainerdConfig, CriAddress, DEFAULT_FILE, DEFAULT_TOML, Fault, Flags,
-    MetricsConfig, Origin, Problem, RegistryConfig,
+    MetricsConfig, Origin, Problem, RegistryConfig, Schema1,
 };
 pub use daemon::{DRAIN_GRACE, Daemon, ServeError, StartError};
 pub use exit::Exit;

@@ -59,9 +59,11 @@ fn pull_code(error: &PullError) -> (Code, &'static str) {
         PullError::Resolve(source) => return registry_code(source.kind()),
         PullError::Fetch { source, .. } => return registry_code(source.kind()),
         PullError::Verify { .. } | PullError::DiffId { .. } => Code::DataLoss,
-        PullError::Document { .. } | PullError::TooDeep { .. } | PullError::Decompress { .. } => {
-            Code::InvalidArgument
-        }
+        PullError::Document { .. }
+        | PullError::Schema1 { .. }
+        | PullError::TooDeep { .. }
+        | PullError::LayerSize { .. }
+        | PullError::Decompress { .. } => Code::InvalidArgument,
         PullError::Unpack { source, .. } if source.is_no_space() => Code::ResourceExhausted,
         PullError::Unpack { .. } if error.origin() == Origin::Image => Code::InvalidArgument,
         PullError::NoPlatform { .. } => Code::NotFound,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use containerd::{ErrorKind, ImageRecord, Images, labels};
 use oci::{Descriptor, ImageId};
-use refparse::Reference;
+use refparse::{Digest, Reference};
 
 use crate::{ImageStore, PullLease, StoreError};
 
@@ -21,20 +21,38 @@ pub struct Committed<'a> {
     pub target: &'a Descriptor,
     /// Digest of the config.
     pub image_id: &'a ImageId,
+    /// Digest of the Docker schema 1 manifest that the target was made of, where it was.
+    pub converted_from: Option<&'a Digest>,
 }
 
 impl Committed<'_> {
-    /// The names of the records in the order in which they are written: id, digest, tag.
+    /// The records in the order in which they are written: id, digest, tag. As containerd's CRI plugin would write them.
     ///
     /// The id goes first because containerd's CRI plugin wants it before it meets a managed tag
     /// (`internal/cri/server/images/image_pull.go`, v2.3.4), the tag goes last because it is what a client looks up.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let mut names = vec![self.image_id.to_string()];
-        names.push(self.reference.with_digest(&self.target.digest).as_str().to_owned());
-        if self.reference.digest().is_none() {
-            names.push(self.reference.as_str().to_owned());
+    /// A converted image has no digest record unless it was asked for by digest, and then that one: the registry knows no
+    /// other (v1.7.34 `pkg/cri/server/helpers.go`, `getRepoDigestAndTag`).
+    pub(crate) fn records(&self) -> Vec<ImageRecord> {
+        let managed = (labels::CRI_IMAGE.to_owned(), labels::CRI_IMAGE_MANAGED.to_owned());
+        let labels = BTreeMap::from([managed]);
+        let record = |name: &str| ImageRecord {
+            name: name.to_owned(),
+            target: self.target.clone(),
+            labels: labels.clone(),
+        };
+        let mut id = record(self.image_id.as_str());
+        // On the id alone: a tag that moves on to another image would keep it.
+        let converted =
+            self.converted_from.map(|from| (labels::CONVERTED_SCHEMA1.to_owned(), from.to_string()));
+        id.labels.extend(converted);
+        let mut records = vec![id];
+        if self.converted_from.is_none() {
+            records.push(record(self.reference.with_digest(&self.target.digest).as_str()));
         }
-        names
+        if self.converted_from.is_some() || self.reference.digest().is_none() {
+            records.push(record(self.reference.as_str()));
+        }
+        records
     }
 }
 
@@ -61,11 +79,12 @@ impl ImageStore {
     /// # Cancel safety
     /// None: run it on a task of its own. After a dropped call the lease is deleted, and some of the records may stay.
     pub async fn commit(&self, lease: PullLease, image: Committed<'_>) -> Result<(), StoreError> {
-        let names = image.names();
-        let _ordered = self.shared.changing.lock(&names.iter().cloned().collect::<BTreeSet<_>>()).await;
+        let records = image.records();
+        let names: BTreeSet<String> = records.iter().map(|record| record.name.clone()).collect();
+        let _ordered = self.shared.changing.lock(&names).await;
         let images = lease.client().images();
         let mut created = Vec::new();
-        let written = self.write_all(&images, &names, image.target, &mut created).await;
+        let written = self.write_all(&images, &records, &mut created).await;
         let Err(error) = written else {
             lease.release().await;
             return Ok(());
@@ -83,13 +102,13 @@ impl ImageStore {
     async fn write_all(
         &self,
         images: &Images,
-        names: &[String],
-        target: &Descriptor,
+        records: &[ImageRecord],
         created: &mut Vec<String>,
     ) -> Result<(), StoreError> {
-        for name in names {
+        for record in records {
+            let name = &record.name;
             let is_new = self.is_new(images, name).await?;
-            match write_record(images, &managed_record(name, target)).await {
+            match write_record(images, record).await {
                 Ok(Written::Created) => created.push(name.clone()),
                 Ok(Written::Updated | Written::Unchanged) => {}
                 Err(error) => {
@@ -102,8 +121,8 @@ impl ImageStore {
                 }
             }
         }
-        for name in names {
-            self.refresh(name).await?;
+        for record in records {
+            self.refresh(&record.name).await?;
         }
         Ok(())
     }
@@ -150,12 +169,6 @@ fn is_unanswered(error: &StoreError) -> bool {
     }
 }
 
-/// A record as containerd's CRI plugin would write it.
-fn managed_record(name: &str, target: &Descriptor) -> ImageRecord {
-    let managed = (labels::CRI_IMAGE.to_owned(), labels::CRI_IMAGE_MANAGED.to_owned());
-    ImageRecord { name: name.to_owned(), target: target.clone(), labels: BTreeMap::from([managed]) }
-}
-
 /// Creates `record`, or brings an existing one of that name to its target and labels; labels that others set stay.
 ///
 /// containerd has no create-or-update, so another client may delete the record after `create` said that it exists and
@@ -197,4 +210,45 @@ pub async fn write_record(images: &Images, record: &ImageRecord) -> Result<Writt
 fn is_as_wanted(present: &ImageRecord, wanted: &ImageRecord) -> bool {
     present.target == wanted.target
         && wanted.labels.iter().all(|(key, value)| present.labels.get(key) == Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of the records, and whether each says what it was converted from.
+    #[track_caller]
+    fn check(reference: &str, converted_from: Option<u8>, expected: &[(&str, bool)]) {
+        let digest = |number: u8| Digest::from_sha256([number; 32]);
+        let with_digests = |text: &str| {
+            text.replace("TARGET", digest(1).as_str())
+                .replace("ID", digest(2).as_str())
+                .replace("FROM", digest(3).as_str())
+        };
+        let converted_from = converted_from.map(digest);
+        let committed = Committed {
+            reference: &Reference::parse(&with_digests(reference)).unwrap(),
+            target: &Descriptor::new("m", digest(1), 1),
+            image_id: &ImageId::new(digest(2)),
+            converted_from: converted_from.as_ref(),
+        };
+        let records = committed.records();
+        let is_marked = |record: &ImageRecord| record.labels.contains_key(labels::CONVERTED_SCHEMA1);
+        let got: Vec<_> = records.iter().map(|record| (record.name.clone(), is_marked(record))).collect();
+        let expected: Vec<_> = expected.iter().map(|(name, marked)| (with_digests(name), *marked)).collect();
+        assert_eq!(got, expected);
+        assert!(records.iter().all(|record| record.labels.contains_key(labels::CRI_IMAGE)));
+    }
+
+    #[test]
+    fn an_image_has_a_record_for_its_id_its_digest_and_its_tag() {
+        check("r.test/a:1", None, &[("ID", false), ("r.test/a@TARGET", false), ("r.test/a:1", false)]);
+        check("r.test/a@TARGET", None, &[("ID", false), ("r.test/a@TARGET", false)]);
+    }
+
+    #[test]
+    fn a_converted_image_has_only_digests_that_the_registry_knows() {
+        check("r.test/a:1", Some(3), &[("ID", true), ("r.test/a:1", false)]);
+        check("r.test/a@FROM", Some(3), &[("ID", true), ("r.test/a@FROM", false)]);
+    }
 }

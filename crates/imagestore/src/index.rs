@@ -40,6 +40,8 @@ impl Image {
 pub(crate) struct Entry {
     pub(crate) target: Descriptor,
     pub(crate) pinned: bool,
+    /// Digest of the Docker schema 1 manifest that the target was made of, where its record says so.
+    converted_from: Option<Digest>,
     /// `None` where the documents do not make an image.
     pub(crate) details: Option<Arc<Details>>,
 }
@@ -47,7 +49,9 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(record: &ImageRecord, details: Option<Arc<Details>>) -> Entry {
         let pinned = record.labels.get(labels::CRI_PINNED).is_some_and(|v| v == labels::CRI_PINNED_PINNED);
-        Entry { target: record.target.clone(), pinned, details }
+        let converted_from = record.labels.get(labels::CONVERTED_SCHEMA1);
+        let converted_from = converted_from.and_then(|digest| Digest::parse(digest).ok());
+        Entry { target: record.target.clone(), pinned, converted_from, details }
     }
 }
 
@@ -77,6 +81,17 @@ impl Index {
     /// Digest of the target of the record called `name`.
     pub fn target(&self, name: &str) -> Option<&Digest> {
         self.entries.get(name).map(|entry| &entry.target.digest)
+    }
+
+    /// What was made of the Docker schema 1 manifest `digest`. Told by image id records alone: a label on a tag says
+    /// nothing once the tag has moved.
+    pub fn converted(&self, digest: &Digest) -> Option<&Descriptor> {
+        let is_id = |(name, entry): &(&String, &Entry)| {
+            entry.details.as_ref().is_some_and(|details| details.image_id.as_str() == name.as_str())
+        };
+        let of_digest = |(_, entry): &(&String, &Entry)| entry.converted_from.as_ref() == Some(digest);
+        let found = self.entries.iter().filter(of_digest).find(is_id);
+        found.map(|(_, entry)| &entry.target)
     }
 
     /// Names of all records, in order.
@@ -167,7 +182,7 @@ pub(crate) mod tests {
             documents: Vec::new(),
         };
         let target = Descriptor::new("m", Digest::from_sha256([target; 32]), 1);
-        Entry { target, pinned, details: Some(Arc::new(details)) }
+        Entry { target, pinned, converted_from: None, details: Some(Arc::new(details)) }
     }
 
     #[test]
@@ -178,6 +193,18 @@ pub(crate) mod tests {
             .with("c", Some(entry(2, 2, false)));
         assert_eq!(index.names_of(&Digest::from_sha256([1; 32])), ["a", "b"]);
         assert_eq!(index.names_of(&Digest::from_sha256([3; 32])), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_manifest_was_converted_to_is_told_by_the_image_id_alone() {
+        let from = |number| Digest::from_sha256([number; 32]);
+        let converted = |target| Entry { converted_from: Some(from(9)), ..entry(1, target, false) };
+        let tagged = Index::default().with("docker.io/library/a:1", Some(converted(2)));
+        assert_eq!(tagged.converted(&from(9)), None);
+        let with_id = tagged.with(from(1).as_str(), Some(converted(3)));
+        assert_eq!(with_id.converted(&from(9)).map(|target| &target.digest), Some(&from(3)));
+        assert_eq!(with_id.converted(&from(8)), None);
+        assert_eq!(with_id.with(from(1).as_str(), None).converted(&from(9)), None);
     }
 
     /// The same index, put together from nothing.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use containerd::{CallError, Client, ErrorKind, LeaseId};
-use refparse::Reference;
+use containerd::{CallError, Client, ContentInfo, ErrorKind, LeaseId};
+use refparse::{Digest, Reference};
 
 use crate::{ImageStore, StoreError};
 
@@ -183,6 +183,23 @@ impl PullLease {
         match self.bare.snapshots(snapshotter).stat(name).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Puts a blob that this pull found under the lease, and tells of it; `None` where it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Containerd`].
+    ///
+    /// # Cancel safety
+    /// The lease may hold the blob or not.
+    pub async fn hold_blob(&self, digest: &Digest) -> Result<Option<ContentInfo>, StoreError> {
+        // As for snapshots: what is seen after it was leased stays.
+        self.bare.leases().add_blob(&self.id, digest).await?;
+        match self.bare.content().info(digest).await {
+            Ok(info) => Ok(Some(info)),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

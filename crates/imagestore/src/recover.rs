@@ -5,7 +5,7 @@
 //! are written, and the image is fully there. Otherwise deleting the lease leaves nothing that a record holds, and
 //! the collector takes it: fully gone.
 
-use containerd::{ImageRecord, LeaseInfo};
+use containerd::{ImageRecord, LeaseInfo, labels};
 use refparse::{Digest, Reference};
 
 use crate::commit::{Committed, write_record};
@@ -68,10 +68,18 @@ impl ImageStore {
             if details.image_id.as_str() != record.name {
                 continue;
             }
-            let committed = Committed { reference, target: &record.target, image_id: &details.image_id };
-            for name in committed.names() {
-                if !records.iter().any(|present| present.name == name) {
-                    let missing = ImageRecord { name, ..record.clone() };
+            let converted_from = record.labels.get(labels::CONVERTED_SCHEMA1);
+            let converted_from = converted_from.and_then(|digest| Digest::parse(digest).ok());
+            let committed = Committed {
+                reference,
+                target: &record.target,
+                image_id: &details.image_id,
+                converted_from: converted_from.as_ref(),
+            };
+            for mut missing in committed.records() {
+                if !records.iter().any(|present| present.name == missing.name) {
+                    let others = record.labels.iter().filter(|(key, _)| *key != labels::CONVERTED_SCHEMA1);
+                    missing.labels.extend(others.map(|(key, value)| (key.clone(), value.clone())));
                     write_record(&client.images(), &missing).await?;
                 }
             }

@@ -1,4 +1,5 @@
-//! The documents of a container image, read from raw bytes and never written back.
+//! The documents of a container image, read from raw bytes and never written back; those of a [`Schema1`] manifest are
+//! made anew.
 //!
 //! An image is four kinds of blob: an [`Index`] names one [`Manifest`] per platform, a manifest names an
 //! [`ImageConfig`] and the layers. The digest of the config is the [`ImageId`]; the config's [`DiffId`]s are the
@@ -31,6 +32,7 @@ mod id;
 mod lenient;
 pub mod media_type;
 mod platform;
+mod schema1;
 
 pub use config::ImageConfig;
 pub use descriptor::{Descriptor, DescriptorError};
@@ -40,3 +42,6 @@ pub use document::{
 pub use id::{ChainId, DiffId, ImageId, chain_ids, sha256};
 pub use media_type::{DocumentKind, LayerCompression};
 pub use platform::{Platform, PlatformMatcher};
+pub use schema1::{
+    Converted, JsonFault, Schema1, Schema1Error, Schema1Layer, SignatureError, payload as schema1_payload,
+};

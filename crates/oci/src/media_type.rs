@@ -17,6 +17,11 @@ pub const DOCKER_SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v
 /// Docker schema 1 manifest, signed.
 pub const DOCKER_SCHEMA1_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
+/// Whether `media_type` announces a Docker schema 1 manifest, signed or not.
+pub fn is_schema1(media_type: &str) -> bool {
+    matches!(media_type, DOCKER_SCHEMA1 | DOCKER_SCHEMA1_SIGNED)
+}
+
 /// Which of the two documents a media type announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentKind {
@@ -106,6 +111,9 @@ mod tests {
         check(OCI_MANIFEST, Some(DocumentKind::Manifest), None);
         check(DOCKER_MANIFEST, Some(DocumentKind::Manifest), None);
         check(DOCKER_SCHEMA1, None, None);
+        assert!(
+            is_schema1(DOCKER_SCHEMA1) && is_schema1(DOCKER_SCHEMA1_SIGNED) && !is_schema1(DOCKER_MANIFEST)
+        );
         check("application/vnd.oci.image.layer.v1.tar", None, Some(LayerCompression::None));
         check("application/vnd.oci.image.layer.v1.tar+gzip", None, Some(LayerCompression::Gzip));
         check("application/vnd.oci.image.layer.v1.tar+zstd", None, Some(LayerCompression::Zstd));

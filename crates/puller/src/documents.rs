@@ -30,6 +30,8 @@ pub(crate) struct Way<'a> {
     pub(crate) client: &'a Client,
     pub(crate) session: &'a Session,
     pub(crate) layers: Layers,
+    /// Whether the documents were made here: no registry has them.
+    pub(crate) is_converted: bool,
 }
 
 impl Way<'_> {
@@ -117,7 +119,7 @@ impl Way<'_> {
         mut labels: Labels,
     ) -> Result<(), PullError> {
         let mut new = labels.clone();
-        new.extend(gc_labels::source(self.reference, &Labels::new()));
+        new.extend(self.origin(&Labels::new()));
         if !fetch::document(self.client, what, descriptor, bytes, &new).await? {
             return Ok(());
         }
@@ -126,10 +128,15 @@ impl Way<'_> {
         // beneath (found by the simulator, 2026-11-24).
         let content = self.client.content();
         let present = content.info(&descriptor.digest).await?.labels;
-        labels.extend(gc_labels::source(self.reference, &present));
+        labels.extend(self.origin(&present));
         labels.retain(|key, value| present.get(key) != Some(value));
         content.set_labels(&descriptor.digest, &labels).await?;
         Ok(())
+    }
+
+    /// The label that says where a document came from.
+    fn origin(&self, present: &Labels) -> Option<(String, String)> {
+        if self.is_converted { None } else { gc_labels::source(self.reference, present) }
     }
 
     fn no_platform(&self) -> PullError {

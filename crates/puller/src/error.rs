@@ -41,6 +41,27 @@ pub enum PullError {
         #[source]
         source: oci::DocumentError,
     },
+    /// A Docker schema 1 manifest that cannot be converted.
+    #[error("convert manifest `{digest}`")]
+    Schema1 {
+        /// Its digest.
+        digest: String,
+        /// What is wrong with it.
+        #[source]
+        source: oci::Schema1Error,
+    },
+    /// A layer of a Docker schema 1 manifest that is larger than what is fetched without knowing.
+    #[error(
+        "layer `{digest}` has {bytes} bytes, more than the {max} that are fetched of a layer whose manifest tells no size"
+    )]
+    LayerSize {
+        /// Digest of the layer.
+        digest: String,
+        /// Its size, as the registry tells it.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
     /// The index has nothing that this node runs.
     #[error("`{reference}` has no image for {platform}")]
     NoPlatform {
@@ -156,6 +177,8 @@ impl PullError {
         match self {
             PullError::Resolve(_) | PullError::Fetch { .. } | PullError::Verify { .. } => Origin::Registry,
             PullError::Document { .. }
+            | PullError::Schema1 { .. }
+            | PullError::LayerSize { .. }
             | PullError::NoPlatform { .. }
             | PullError::TooDeep { .. }
             | PullError::LayerMediaType { .. }

@@ -83,7 +83,8 @@ mod tests {
 
     fn pulled() -> Pulled {
         let digest = oci::sha256(b"x");
-        Pulled { image_id: ImageId::new(digest.clone()), target: Descriptor::new("m", digest, 1) }
+        let (image_id, target) = (ImageId::new(digest.clone()), Descriptor::new("m", digest, 1));
+        Pulled { image_id, target, converted_from: None }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! join an identical pull, or lead one
 //!   resolve   registry: which index or manifest the reference is right now, for these credentials
 //!   lease     containerd spares all that follows
+//!   convert   a Docker schema 1 manifest into one of today, for which its layers are fetched
 //!   fetch     documents and layers, verified as they stream, into the content store
 //!   unpack    each layer as it streams into its snapshot's directory, or by containerd's differ
 //!   commit    image records: id, digest, tag
@@ -20,6 +21,7 @@ mod gc_labels;
 mod in_flight;
 mod pull;
 mod puller;
+mod schema1;
 mod unpack;
 mod visible;
 mod workers;

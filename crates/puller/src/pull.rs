@@ -12,7 +12,8 @@ use registry::{Resolved, Session};
 use tokio::time::Instant;
 
 use crate::documents::Way;
-use crate::puller::Shared;
+use crate::puller::{Layers, Shared};
+use crate::schema1::{self, Conversion};
 use crate::unpack::{self, Unpack};
 use crate::{PullError, Pulled, visible};
 
@@ -30,7 +31,7 @@ pub(crate) async fn pull(
     let resolved_at = Instant::now();
     // The lease comes before the first byte: containerd may collect between a blob's commit and the record naming it.
     let lease = shared.store.lease(&reference, (shared.config.now)()).await?;
-    let Brought { image_id, way, documents_at } =
+    let Brought { image_id, target, way, documents_at } =
         match bring(&shared, &reference, &session, &resolved, &lease).await {
             Ok(brought) => brought,
             Err(error) => {
@@ -39,12 +40,14 @@ pub(crate) async fn pull(
             }
         };
     let layers_at = Instant::now();
-    let pulled = Pulled { image_id, target: resolved.descriptor };
+    let converted_from = schema1::is_schema1(&resolved).then_some(resolved.descriptor.digest);
+    let pulled = Pulled { image_id, target, converted_from };
     let records_at = finish(&shared, lease, &reference, &pulled).await?;
     let seconds = |from: Instant, to: Instant| to.duration_since(from).as_secs_f64();
     let ended = Instant::now();
     tracing::info!(
-        image = %reference, image_id = %pulled.image_id, target = %pulled.target.digest, unpack = way.name(),
+        image = %reference, image_id = %pulled.image_id, target = %pulled.target.digest,
+        converted_from = pulled.converted_from.as_ref().map(tracing::field::display), unpack = way.name(),
         resolve_s = seconds(begun, resolved_at), documents_s = seconds(resolved_at, documents_at),
         layers_s = seconds(documents_at, layers_at), records_s = seconds(layers_at, records_at),
         shown_s = seconds(records_at, ended), pull_s = seconds(begun, ended),
@@ -56,6 +59,7 @@ pub(crate) async fn pull(
 /// What is in containerd when all but the records is.
 struct Brought {
     image_id: ImageId,
+    target: Descriptor,
     way: unpack::Way,
     /// When the documents were there, and the layers' turn came.
     documents_at: Instant,
@@ -72,9 +76,21 @@ async fn bring(
     let config = shared.store.config();
     let client = lease.client();
     let how = shared.config.unpack;
-    let way = Way { reference, platform: &config.platform, client, session, layers: how.layers };
-    let documents = way.down(resolved).await?;
+    let turns = &shared.workers.pull();
+    let converting =
+        Conversion { reference, store: &shared.store, lease, session, turns, limits: how.limits };
+    let is_converted = schema1::is_schema1(resolved);
+    let (resolved, is_fetched) = converting.of(resolved).await?;
+    let way =
+        Way { reference, platform: &config.platform, client, session, layers: how.layers, is_converted };
+    let documents = way.down(&resolved).await?;
     let documents_at = Instant::now();
+    // Layers that were fetched for the conversion are in the content store, and unpacked from there. Where they are not to
+    // stay, no document holds them.
+    if is_fetched && how.layers == Layers::Discard {
+        lease.leave_to_collector();
+    }
+    let layers = if is_fetched { Layers::Keep } else { how.layers };
     let snapshotter = config.snapshotter.as_str();
     let unpack = Unpack {
         reference,
@@ -83,15 +99,16 @@ async fn bring(
         snapshotter,
         root: shared.store.snapshotter().and_then(|plugin| plugin.root.clone()),
         method: how.method,
-        layers: how.layers,
+        layers,
         limits: how.limits,
-        turns: &shared.workers.pull(),
+        turns,
         unpacking: &shared.unpacking,
     };
     let (top, way) = unpack.all(&documents).await?;
     let descriptor = &documents.manifest.config;
     hold_snapshot(client, snapshotter, descriptor, top.as_ref()).await?;
-    Ok(Brought { image_id: ImageId::new(descriptor.digest.clone()), way, documents_at })
+    let image_id = ImageId::new(descriptor.digest.clone());
+    Ok(Brought { image_id, target: resolved.descriptor, way, documents_at })
 }
 
 /// Writes the records and waits until containerd's plugin shows the image. The writing is on a task of its own: once
@@ -106,8 +123,12 @@ async fn finish(
     let committing = tokio::spawn({
         let (store, reference, pulled) = (shared.store.clone(), reference.clone(), pulled.clone());
         async move {
-            let image =
-                Committed { reference: &reference, target: &pulled.target, image_id: &pulled.image_id };
+            let image = Committed {
+                reference: &reference,
+                target: &pulled.target,
+                image_id: &pulled.image_id,
+                converted_from: pulled.converted_from.as_ref(),
+            };
             store.commit(lease, image).await
         }
     });

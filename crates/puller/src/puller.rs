@@ -8,7 +8,7 @@ use auth::Credentials;
 use imagestore::{ImageStore, KeyedLocks};
 use layer::Limits;
 use oci::{Descriptor, ImageId};
-use refparse::Reference;
+use refparse::{Digest, Reference};
 
 use crate::PullError;
 use crate::in_flight::InFlight;
@@ -79,8 +79,10 @@ impl Default for UnpackConfig {
 pub struct Pulled {
     /// Digest of the config: what CRI answers.
     pub image_id: ImageId,
-    /// What the reference resolved to.
+    /// What the reference resolved to, or was converted to.
     pub target: Descriptor,
+    /// Digest of the Docker schema 1 manifest that the target was made of, where it was.
+    pub converted_from: Option<Digest>,
 }
 
 /// Pulls images. Cheap to clone; clones share the pulls in flight.

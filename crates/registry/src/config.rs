@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use auth::Host;
 
+use crate::hosts;
 use crate::node::CredentialSource;
 use crate::proxy::Proxies;
 use crate::settings::{ProxySetting, Registries, RegistrySettings};
@@ -48,6 +49,9 @@ pub struct ClientConfig {
     /// Directories in which credential helpers are looked for; relative ones are passed over. Default: those of a
     /// system service, `/usr/local/sbin` to `/bin`; the daemon passes its `PATH`.
     pub helper_path: Vec<PathBuf>,
+    /// Whether Docker schema 1 manifests are given to the caller, who must convert them; else they are refused by name.
+    /// Default true.
+    pub schema1: bool,
     /// Seed of the jitter in backoff, so that a simulated run can be repeated. Default 0; the daemon passes entropy.
     pub jitter_seed: u64,
 }
@@ -86,6 +90,7 @@ impl Default for ClientConfig {
             system_roots: RootFiles::system(),
             registries: Registries::new(),
             helper_path: HELPER_PATH.iter().map(PathBuf::from).collect(),
+            schema1: true,
             jitter_seed: 0,
         }
     }
@@ -128,6 +133,19 @@ impl ClientConfig {
             Some(ProxySetting::Direct) => Proxies::none(),
             Some(ProxySetting::Through(proxy)) => Proxies::through(proxy),
         }
+    }
+
+    /// Reads a duration as Go and `hosts.toml` write it, `1m30s`; `None` for what is none, negative or beyond a year.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use registry::ClientConfig;
+    ///
+    /// assert_eq!(ClientConfig::parse_duration("1.5s"), Some(Duration::from_millis(1500)));
+    /// assert_eq!(ClientConfig::parse_duration("30"), None);
+    /// ```
+    pub fn parse_duration(text: &str) -> Option<Duration> {
+        hosts::parse_duration(text)
     }
 
     /// Splits containerd's `config_path`, a list separated by `:`; an empty text is no root at all.

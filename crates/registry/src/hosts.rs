@@ -17,5 +17,6 @@ pub use capability::{Capabilities, Capability};
 pub(crate) use directory::find;
 pub use error::{ConfigError, HostsProblem};
 pub use file::{ClientPair, HostEntry, HostsFile, Server, UnknownKey};
+pub(crate) use go_duration::parse as parse_duration;
 pub use host::{Host, Scheme};
 pub(crate) use plan::{foreign, mirrors_only, plan};

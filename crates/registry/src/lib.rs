@@ -38,10 +38,12 @@
 //! - **Secrets** appear in no error, log or `Debug`; the query of a URL, which may be a signature, neither.
 //! - **Cancellation.** Every future may be dropped at any time: connections close, nothing is left half-done.
 //!
-//! Docker schema 1 is refused by name.
+//! Docker schema 1 manifests are answered as they are, to be converted by the caller, or refused by name
+//! ([`ClientConfig::schema1`]).
 
 mod authorizer;
 mod blob;
+mod blob_size;
 mod body;
 mod client;
 mod config;

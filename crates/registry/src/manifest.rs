@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
-use oci::{Descriptor, DocumentKind};
+use oci::{DOCUMENT_BYTES_MAX, Descriptor, DocumentKind, media_type};
 
 use crate::body;
 use crate::digest;
@@ -15,7 +15,8 @@ use crate::rounds::Rounds;
 use crate::session::{Inner, Session};
 
 impl Session {
-    /// The bytes of the index, manifest or config that `descriptor` names; size and digest are right.
+    /// The bytes of the index, manifest or config that `descriptor` names; size and digest are right. Of a Docker schema 1
+    /// manifest the digest is, for its signature is not a part of it and may have another length each time.
     ///
     /// # Errors
     /// [`FetchError`] with every host tried; [`Kind::TooLarge`](crate::Kind::TooLarge) for more than 8 MiB, before
@@ -50,8 +51,10 @@ impl Inner {
 
     async fn manifest_at(&self, endpoint: &Endpoint, descriptor: &Descriptor) -> Result<Bytes, Failure> {
         let Descriptor { media_type, digest, size, .. } = descriptor;
+        let is_schema1 = media_type::is_schema1(media_type);
         // A registry keeps configs among the blobs (distribution specification 1.1, "Pulling blobs").
-        let collection = if DocumentKind::of(media_type).is_some() { "manifests" } else { "blobs" };
+        let is_manifest = is_schema1 || DocumentKind::of(media_type).is_some();
+        let collection = if is_manifest { "manifests" } else { "blobs" };
         let accept = HeaderValue::from_str(&format!("{media_type}, */*"));
         let call = Call {
             method: Method::GET,
@@ -61,6 +64,11 @@ impl Inner {
             range: None,
         };
         let response = self.exchange(endpoint, &call).await?;
+        if is_schema1 {
+            let body = body::read(response.into_body(), DOCUMENT_BYTES_MAX, self.shared.pace()).await?;
+            digest::verify(digest, &digest::named(media_type, &body)?)?;
+            return Ok(body);
+        }
         let body = match body::read(response.into_body(), *size, self.shared.pace()).await {
             Err(Failure::TooLarge { .. }) => {
                 return Err(Failure::SizeMismatch {

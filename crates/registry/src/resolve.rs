@@ -90,7 +90,7 @@ impl Inner {
 
     /// The descriptor in the headers of a HEAD; `None` where they do not say enough to be trusted.
     fn described(&self, headers: &HeaderMap) -> Result<Option<Descriptor>, Failure> {
-        let media_type = match Announced::of(headers) {
+        let media_type = match Announced::of(headers, self.shared.config.schema1) {
             Announced::Document(media_type) => media_type,
             Announced::Unclear => return Ok(None),
             Announced::Unsupported(media_type) => return Err(Failure::UnsupportedMediaType { media_type }),
@@ -125,30 +125,33 @@ impl Inner {
         &self,
         response: http::Response<Incoming>,
     ) -> Result<(Descriptor, Bytes), Failure> {
-        let announced = match Announced::of(response.headers()) {
+        let schema1 = self.shared.config.schema1;
+        let announced = match Announced::of(response.headers(), schema1) {
             Announced::Unsupported(media_type) => return Err(Failure::UnsupportedMediaType { media_type }),
             announced => announced,
         };
         let told = content_digest(response.headers());
         let body = body::read(response.into_body(), DOCUMENT_BYTES_MAX, self.shared.pace()).await?;
-        let digest = match self.reference.digest().cloned().or(told) {
-            Some(digest) => {
-                digest::verify(&digest, &body)?;
-                digest
-            }
-            None => digest::of(Algorithm::Sha256, &body),
-        };
         let media_type = match announced {
             Announced::Document(media_type) => media_type,
-            _ => sniff(&body)?,
+            _ => sniff(&body, schema1)?,
         };
+        let named = digest::named(&media_type, &body)?;
+        let digest = match self.reference.digest().cloned().or(told) {
+            Some(digest) => {
+                digest::verify(&digest, &named)?;
+                digest
+            }
+            None => digest::of(Algorithm::Sha256, &named),
+        };
+        drop(named);
         Ok((Descriptor::new(media_type, digest, body.len() as u64), body))
     }
 }
 
 /// Whether a GET may do where a HEAD did not: registries without HEAD answer 405, 501 or anything; a 403 to a HEAD
 /// has no body that says why.
-fn deserves_get(failure: &Failure) -> bool {
+pub(crate) fn deserves_get(failure: &Failure) -> bool {
     match failure {
         Failure::Denied { .. } => true,
         Failure::Server { status, .. } => (400..500).contains(status) && *status != 408 || *status == 501,
@@ -162,7 +165,7 @@ fn content_digest(headers: &HeaderMap) -> Option<Digest> {
     Digest::parse(text).ok()
 }
 
-fn decimal(value: &HeaderValue) -> Option<u64> {
+pub(crate) fn decimal(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
 }
 

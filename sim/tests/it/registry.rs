@@ -302,5 +302,8 @@ fn images_have_the_same_bytes_every_time() {
     assert_ne!(index().images()[0].config().digest(), index().images()[1].config().digest());
     let schema1 = Schema1::new("a", "1", &[Layer::random("x", 10, 3, Compression::Gzip)]);
     let manifest: serde_json::Value = serde_json::from_slice(schema1.target().bytes()).unwrap();
-    assert_eq!(manifest["fsLayers"][0]["blobSum"], schema1.blobs()[0].digest());
+    assert_eq!(manifest["fsLayers"][1]["blobSum"], schema1.blobs()[0].digest());
+    let signed = schema1.clone().signed();
+    assert_eq!(signed.target().digest(), schema1.target().digest(), "the signature is not named");
+    assert_ne!(signed.target().bytes(), schema1.target().bytes());
 }

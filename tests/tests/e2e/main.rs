@@ -13,6 +13,7 @@
 //! | `layers/` | layers unpacked by us are the same tree as unpacked by containerd |
 //! | `node_credentials.rs` | images of a private registry, with credentials of the node's own |
 //! | `check.rs` | `cri-imaged check --probe` says what real registries answer |
+//! | `schema1.rs` | Docker schema 1 images run, and are what containerd 1.x makes of them |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
 mod behind_our_back;
@@ -26,6 +27,7 @@ mod mounted;
 mod node_credentials;
 mod pull;
 mod remove;
+mod schema1;
 mod unpack;
 
 /// Makes one test for each containerd line of each body.
@@ -80,6 +82,10 @@ for_each_version! {
         what_containerd_refuses_is_what_the_specification_says;
     unpack: the_daemon_and_the_differ_leave_the_same,
         discarded_layers_are_not_in_the_content_store;
+    schema1: image_that_the_registry_made_of_a_newer_one,
+        image_that_was_signed_ten_years_ago,
+        image_by_digest,
+        image_is_refused_where_it_is_switched_off;
 }
 
 /// One line only: what differs from the tests above is the container, not the containerd.

@@ -26,6 +26,30 @@ pub struct Flags {
     /// Directories of hosts.toml files, with `:` between them (key `registry.config_path`)
     #[arg(long, value_name = "PATHS")]
     pub registry_config_path: Option<String>,
+    /// What becomes of Docker schema 1 images, `convert` or `reject` (key `registry.schema1`)
+    #[arg(long, value_name = "POLICY")]
+    pub registry_schema1: Option<String>,
+    /// Longest connect, "0" for any (key `registry.dial_timeout`)
+    #[arg(long, value_name = "DURATION")]
+    pub registry_dial_timeout: Option<String>,
+    /// Longest wait for an answer to begin, "0" for any (key `registry.header_timeout`)
+    #[arg(long, value_name = "DURATION")]
+    pub registry_header_timeout: Option<String>,
+    /// Time in which `stall_bytes` have to come, "0" for any (key `registry.stall_timeout`)
+    #[arg(long, value_name = "DURATION")]
+    pub registry_stall_timeout: Option<String>,
+    /// Fewest bytes within `stall_timeout` (key `registry.stall_bytes`)
+    #[arg(long, value_name = "BYTES")]
+    pub registry_stall_bytes: Option<String>,
+    /// Most requests for one big layer at the same time (key `registry.range_width`)
+    #[arg(long, value_name = "COUNT")]
+    pub registry_range_width: Option<String>,
+    /// Most big layers from one host at the same time (key `registry.streams_per_host`)
+    #[arg(long, value_name = "COUNT")]
+    pub registry_streams_per_host: Option<String>,
+    /// Most big layers from all hosts at the same time (key `registry.streams`)
+    #[arg(long, value_name = "COUNT")]
+    pub registry_streams: Option<String>,
     /// Who writes the files of layers, `auto` or `differ` (key `unpack.method`)
     #[arg(long, value_name = "METHOD")]
     pub unpack_method: Option<String>,

@@ -1,9 +1,12 @@
 //! The keys: their names in the file, their flags, and the field of [`Config`] that each sets.
 
-use super::value::{identifier, loopback_address, niceness, one_of, path_list, socket_path, workers};
+use super::value::{
+    count, duration, identifier, loopback_address, niceness, one_of, path_list, socket_path, stall_bytes,
+    workers,
+};
 use puller::{Layers, Method};
 
-use super::{BadValue, Config, CriAddress, Fault, Flags, Origin, Problem};
+use super::{BadValue, Config, CriAddress, Fault, Flags, Origin, Problem, Schema1};
 
 /// One key.
 #[derive(Debug)]
@@ -100,6 +103,73 @@ pub(super) const KEYS: &[Key] = &[
         flag: "--registry-config-path",
         given: |flags| &flags.registry_config_path,
         set: |config, text| path_list(text).map(|paths| config.registry.config_path = paths),
+    },
+    Key {
+        table: "registry",
+        name: "registry.schema1",
+        is_number: false,
+        flag: "--registry-schema1",
+        given: |flags| &flags.registry_schema1,
+        set: |config, text| {
+            let words = [("convert", Schema1::Convert), ("reject", Schema1::Reject)];
+            one_of(text, &words).map(|schema1| config.registry.schema1 = schema1)
+        },
+    },
+    Key {
+        table: "registry",
+        name: "registry.dial_timeout",
+        is_number: false,
+        flag: "--registry-dial-timeout",
+        given: |flags| &flags.registry_dial_timeout,
+        set: |config, text| duration(text).map(|limit| config.registry.network.dial_timeout = limit),
+    },
+    Key {
+        table: "registry",
+        name: "registry.header_timeout",
+        is_number: false,
+        flag: "--registry-header-timeout",
+        given: |flags| &flags.registry_header_timeout,
+        set: |config, text| duration(text).map(|limit| config.registry.network.header_timeout = limit),
+    },
+    Key {
+        table: "registry",
+        name: "registry.stall_timeout",
+        is_number: false,
+        flag: "--registry-stall-timeout",
+        given: |flags| &flags.registry_stall_timeout,
+        set: |config, text| duration(text).map(|limit| config.registry.network.stall_timeout = limit),
+    },
+    Key {
+        table: "registry",
+        name: "registry.stall_bytes",
+        is_number: true,
+        flag: "--registry-stall-bytes",
+        given: |flags| &flags.registry_stall_bytes,
+        set: |config, text| stall_bytes(text).map(|bytes| config.registry.network.stall_bytes = bytes),
+    },
+    Key {
+        table: "registry",
+        name: "registry.range_width",
+        is_number: true,
+        flag: "--registry-range-width",
+        given: |flags| &flags.registry_range_width,
+        set: |config, text| count(text, 64).map(|width| config.registry.network.range_width = width),
+    },
+    Key {
+        table: "registry",
+        name: "registry.streams_per_host",
+        is_number: true,
+        flag: "--registry-streams-per-host",
+        given: |flags| &flags.registry_streams_per_host,
+        set: |config, text| count(text, 1024).map(|most| config.registry.network.streams_per_host = most),
+    },
+    Key {
+        table: "registry",
+        name: "registry.streams",
+        is_number: true,
+        flag: "--registry-streams",
+        given: |flags| &flags.registry_streams,
+        set: |config, text| count(text, 1024).map(|most| config.registry.network.streams = most),
     },
     Key {
         table: "unpack",

@@ -189,6 +189,9 @@ pub enum BadValue {
     /// Another word than those that there are.
     #[error("must be {}", words(.0))]
     NotOneOf(Vec<&'static str>),
+    /// No duration.
+    #[error("must be a duration, as in `30s` or `1m30s`; `0` is no limit")]
+    NotDuration,
     /// No whole number, or one out of range.
     #[error("must be a whole number from {min} to {max}")]
     NotInRange {

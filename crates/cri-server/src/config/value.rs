@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use auth::Host;
-use registry::{ProxySetting, ProxyUrl};
+use registry::{ClientConfig, ProxySetting, ProxyUrl};
 
 use super::BadValue;
 
@@ -61,6 +62,26 @@ pub(super) fn workers(text: &str) -> Result<Option<NonZeroUsize>, BadValue> {
     const MAX: usize = 1024;
     match text.parse::<usize>() {
         Ok(count) if count <= MAX => Ok(NonZeroUsize::new(count)),
+        _ => Err(BadValue::NotInRange { min: 0, max: MAX }),
+    }
+}
+
+/// A duration as Go writes it; zero stands for none.
+pub(super) fn duration(text: &str) -> Result<Duration, BadValue> {
+    ClientConfig::parse_duration(text).ok_or(BadValue::NotDuration)
+}
+
+/// A count that is not zero.
+pub(super) fn count(text: &str, max: usize) -> Result<NonZeroUsize, BadValue> {
+    let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= max);
+    count.ok_or(BadValue::NotInRange { min: 1, max })
+}
+
+/// Bytes that have to come within a time; zero stands for any.
+pub(super) fn stall_bytes(text: &str) -> Result<u64, BadValue> {
+    const MAX: usize = 1 << 30;
+    match text.parse::<u64>() {
+        Ok(bytes) if bytes <= MAX as u64 => Ok(bytes),
         _ => Err(BadValue::NotInRange { min: 0, max: MAX }),
     }
 }

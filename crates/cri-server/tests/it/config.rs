@@ -101,6 +101,14 @@ snapshotter = "native"
 cri_address = "/run/cri.sock"
 [registry]
 config_path = "/etc/a:/etc/b"
+schema1 = "reject"
+dial_timeout = "1m30s"
+header_timeout = "0"
+stall_timeout = "1s"
+stall_bytes = 1
+range_width = 1
+streams_per_host = 2
+streams = 3
 [unpack]
 method = "differ"
 layers = "discard"
@@ -126,6 +134,16 @@ address = "[::1]:9091"
                         "/etc/b",
                     ],
                     hosts: {},
+                    schema1: Reject,
+                    network: NetworkConfig {
+                        dial_timeout: 90s,
+                        header_timeout: 0ns,
+                        stall_timeout: 1s,
+                        stall_bytes: 1,
+                        range_width: 1,
+                        streams_per_host: 2,
+                        streams: 3,
+                    },
                 },
                 unpack: UnpackConfig {
                     method: Differ,
@@ -141,6 +159,23 @@ address = "[::1]:9091"
                     ),
                 },
             }
+        "#]],
+    );
+}
+
+#[test]
+fn limits_of_the_network() {
+    check(
+        "[registry]\ndial_timeout = '30'\nheader_timeout = '-1s'\nstall_timeout = 30\nstall_bytes = -1\nrange_width = 0\n\
+         streams_per_host = 1025\nstreams = '3'",
+        expect![[r#"
+            node.toml:2: `registry.dial_timeout` cannot be `30`: must be a duration, as in `30s` or `1m30s`; `0` is no limit
+            node.toml:3: `registry.header_timeout` cannot be `-1s`: must be a duration, as in `30s` or `1m30s`; `0` is no limit
+            node.toml:4: `registry.stall_timeout` must be a string, not integer
+            node.toml:5: `registry.stall_bytes` cannot be `-1`: must be a whole number from 0 to 1073741824
+            node.toml:6: `registry.range_width` cannot be `0`: must be a whole number from 1 to 64
+            node.toml:7: `registry.streams_per_host` cannot be `1025`: must be a whole number from 1 to 1024
+            node.toml:8: `registry.streams` must be a whole number, not string
         "#]],
     );
 }
@@ -168,6 +203,16 @@ fn bounds_of_paths_and_names() {
     "#]].assert_debug_eq(&said);
     let longest = format!("socket = '/{}'\n[containerd]\nnamespace = '{}'", "a".repeat(106), "a".repeat(76));
     Config::parse(&longest, Path::new("node.toml")).expect("the bounds themselves are allowed");
+}
+
+#[test]
+fn words_of_schema_1() {
+    check(
+        "[registry]\nschema1 = 'ignore'",
+        expect![[r#"
+            node.toml:2: `registry.schema1` cannot be `ignore`: must be `convert` or `reject`
+        "#]],
+    );
 }
 
 #[test]
@@ -324,6 +369,14 @@ fn each_flag_sets_its_own_key_and_stands_in_the_help() {
         containerd_snapshotter: flag("s"),
         containerd_cri_address: flag("/cri"),
         registry_config_path: flag("/r1:/r2"),
+        registry_schema1: flag("reject"),
+        registry_dial_timeout: flag("1s"),
+        registry_header_timeout: flag("2s"),
+        registry_stall_timeout: flag("0"),
+        registry_stall_bytes: flag("3"),
+        registry_range_width: flag("4"),
+        registry_streams_per_host: flag("5"),
+        registry_streams: flag("6"),
         unpack_method: flag("differ"),
         unpack_layers: flag("discard"),
         unpack_workers: flag("7"),
@@ -331,7 +384,9 @@ fn each_flag_sets_its_own_key_and_stands_in_the_help() {
         metrics_address: flag("127.0.0.1:1"),
     };
     let text = "socket = '/s'\n[containerd]\naddress = '/c'\nnamespace = 'n'\nsnapshotter = 's'\ncri_address = '/cri'\n\
-        [registry]\nconfig_path = '/r1:/r2'\n[unpack]\nmethod = 'differ'\nlayers = 'discard'\n\
+        [registry]\nconfig_path = '/r1:/r2'\nschema1 = 'reject'\n\
+        dial_timeout = '1s'\nheader_timeout = '2s'\nstall_timeout = '0'\nstall_bytes = 3\nrange_width = 4\n\
+        streams_per_host = 5\nstreams = 6\n[unpack]\nmethod = 'differ'\nlayers = 'discard'\n\
         workers = 7\nniceness = 11\n[metrics]\naddress = '127.0.0.1:1'";
     assert_eq!(
         Config::load(&flags).expect("valid"),

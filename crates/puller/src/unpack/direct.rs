@@ -22,7 +22,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid, chmodat, chownat, mkdirat, statat
 use tokio::sync::{Semaphore, mpsc};
 
 use super::Unpack;
-use super::layer_stream::{LayerStream, Source};
+use super::layer_stream::{LayerStream, Source, Target};
 use super::overlay::{self, Upper};
 use super::plan::Layer;
 use super::snapshot::{Active, Snapshotting};
@@ -233,8 +233,9 @@ impl Direct<'_> {
         let opened =
             opened.map_err(|reason| PullError::Directory { chain_id: layer.chain_id.to_string(), reason })?;
         let form = if layer.parent.is_some() { Form::Overlay } else { Form::Lowest };
-        let stream = LayerStream { turns, descriptor, diff_id: &layer.diff_id, form, limits };
-        let (deferred, ingest) = stream.run(source, ingest, opened).await?;
+        let target = Target { directory: opened, form, diff_id: &layer.diff_id };
+        let (deferred, ingest) =
+            LayerStream { turns, descriptor, limits }.run(source, ingest, target).await?;
         let bytes = match ingest {
             Some(ingest) => Bytes::Ingested(Box::new(ingest)),
             None if is_stored => Bytes::Stored,

@@ -51,18 +51,29 @@ impl Source {
     }
 }
 
-/// What a layer should be, and what becomes of it.
+/// What a layer should be.
 pub(crate) struct LayerStream<'a> {
     pub(crate) turns: &'a Turns,
     pub(crate) descriptor: &'a Descriptor,
-    pub(crate) diff_id: &'a DiffId,
-    pub(crate) form: Form,
     pub(crate) limits: Limits,
 }
 
+/// Where a layer is unpacked to, and what it should unpack to.
+pub(crate) struct Target<'a> {
+    pub(crate) directory: OwnedFd,
+    pub(crate) form: Form,
+    pub(crate) diff_id: &'a DiffId,
+}
+
+/// What the last stage takes: uncompressed bytes, and where the emptied buffers go.
+pub(super) struct Outputs {
+    pub(super) filled: mpsc::Receiver<Filled>,
+    pub(super) emptied: mpsc::Sender<Vec<u8>>,
+}
+
 impl LayerStream<'_> {
-    /// Unpacks the layer into the empty `directory`, and writes its compressed bytes into `ingest`, which is not committed
-    /// yet. Both digests are verified.
+    /// Unpacks the layer into the empty directory of `target`, and writes its compressed bytes into `ingest`, which is not
+    /// committed yet. Both digests are verified.
     ///
     /// # Errors
     /// [`PullError`]; the directory then holds a part of the layer.
@@ -73,24 +84,34 @@ impl LayerStream<'_> {
         &self,
         source: Source,
         ingest: Option<Ingest>,
-        directory: OwnedFd,
+        target: Target<'_>,
     ) -> Result<(Deferred, Option<Ingest>), PullError> {
+        self.stages(source, ingest, |outputs| self.untar(target, outputs)).await
+    }
+
+    /// Runs all stages, of which `last` takes the uncompressed bytes. Its inner error is the archive's own fault.
+    pub(super) async fn stages<T, L: Future<Output = Result<Result<T, PullError>, PullError>>>(
+        &self,
+        source: Source,
+        ingest: Option<Ingest>,
+        last: impl FnOnce(Outputs) -> L,
+    ) -> Result<(T, Option<Ingest>), PullError> {
         let (inputs, inflating) = mpsc::channel(1);
         let (hashed, verifying) = mpsc::channel(1);
-        let (outputs, untarring) = mpsc::channel(1);
+        let (outputs, filled) = mpsc::channel(1);
         let (emptied, empty) = mpsc::channel(OUTPUTS);
         let (written, ingesting) = mpsc::channel(INGEST_CHUNKS);
         let written = ingest.is_some().then_some(written);
-        let ((), ingest, (), inflated, untarred) = tokio::try_join!(
+        let ((), ingest, (), inflated, done) = tokio::try_join!(
             gather(source, inputs, hashed, written),
             store(ingest, ingesting),
             self.verify(verifying),
             self.inflate(inflating, outputs, empty),
-            self.untar(directory, untarring, emptied),
+            last(Outputs { filled, emptied }),
         )?;
         // Told only of bytes that are the descriptor's: those that broke on their way should be called that.
         inflated?;
-        Ok((untarred?, ingest))
+        Ok((done?, ingest))
     }
 
     async fn verify(&self, mut inputs: mpsc::Receiver<Vec<Bytes>>) -> Result<(), PullError> {
@@ -173,15 +194,15 @@ impl LayerStream<'_> {
     /// As [`LayerStream::inflate`].
     async fn untar(
         &self,
-        directory: OwnedFd,
-        mut outputs: mpsc::Receiver<Filled>,
-        emptied: mpsc::Sender<Vec<u8>>,
+        target: Target<'_>,
+        mut outputs: Outputs,
     ) -> Result<Result<Deferred, PullError>, PullError> {
-        let mut unpacker = Unpacker::new(directory, self.form, self.limits);
-        let mut hasher = Hasher::of(self.diff_id.digest());
+        let Target { directory, form, diff_id } = target;
+        let mut unpacker = Unpacker::new(directory, form, self.limits);
+        let mut hasher = Hasher::of(diff_id.digest());
         let mut malformed = None;
         let failed = |source| PullError::Unpack { layer: self.descriptor.digest.to_string(), source };
-        while let Some(Filled { buffer, length }) = outputs.recv().await {
+        while let Some(Filled { buffer, length }) = outputs.filled.recv().await {
             let is_malformed = malformed.is_some();
             let (emptied_buffer, pushed);
             (unpacker, hasher, emptied_buffer, pushed) = self
@@ -199,7 +220,7 @@ impl LayerStream<'_> {
                 other => other.map_err(failed)?,
             }
             // Full only where there are more buffers than were made; closed where the inflating has ended.
-            let _ = emptied.try_send(emptied_buffer);
+            let _ = outputs.emptied.try_send(emptied_buffer);
         }
         if let Some(source) = malformed {
             return Ok(Err(failed(source)));
@@ -210,8 +231,8 @@ impl LayerStream<'_> {
             Err(source @ UnpackError::Tar(_)) => return Ok(Err(failed(source))),
             Err(source) => return Err(failed(source)),
         };
-        if actual != self.diff_id.digest().as_str() {
-            let (layer, expected) = (self.descriptor.digest.to_string(), self.diff_id.to_string());
+        if actual != diff_id.digest().as_str() {
+            let (layer, expected) = (self.descriptor.digest.to_string(), diff_id.to_string());
             return Ok(Err(PullError::DiffId { layer, expected, actual }));
         }
         if counts.skipped_xattrs > 0 {
@@ -262,9 +283,9 @@ async fn store(
 
 /// A buffer of which the first `length` bytes count. It goes around at its whole length, for to make it longer again would
 /// be to write all of it.
-struct Filled {
-    buffer: Vec<u8>,
-    length: usize,
+pub(super) struct Filled {
+    pub(super) buffer: Vec<u8>,
+    pub(super) length: usize,
 }
 
 /// The state of a decompression between two pieces of work.

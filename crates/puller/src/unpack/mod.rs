@@ -6,6 +6,7 @@
 
 mod direct;
 mod layer_stream;
+mod measure;
 mod overlay;
 mod plan;
 mod portable;
@@ -23,6 +24,8 @@ use crate::PullError;
 use crate::documents::Documents;
 use crate::puller::{Layers, Method};
 use crate::workers::Turns;
+pub(crate) use layer_stream::{LayerStream, Source};
+pub(crate) use measure::Measured;
 use overlay::Upper;
 use snapshot::Snapshotting;
 

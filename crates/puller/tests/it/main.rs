@@ -4,6 +4,7 @@
 //! - `failure`: what a pull that fails leaves, which is nothing.
 //! - `remove`: removal, alone and beside pulls.
 //! - `recover`: a daemon that starts after one that was cut off.
+//! - `schema1`: pulls of Docker schema 1 images.
 //! - `behind_our_back`: other clients of containerd.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
@@ -14,3 +15,4 @@ mod node;
 mod pull;
 mod recover;
 mod remove;
+mod schema1;

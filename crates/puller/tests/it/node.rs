@@ -47,6 +47,16 @@ impl Node {
 
     /// A daemon beside a containerd and a registry that may have a past.
     pub(crate) async fn beside(containerd: Containerd, registry: Registry, instance: &str) -> Node {
+        Node::configured(containerd, registry, instance, |_client, _unpack| {}).await
+    }
+
+    /// One that is told something else than the defaults.
+    pub(crate) async fn configured(
+        containerd: Containerd,
+        registry: Registry,
+        instance: &str,
+        change: impl FnOnce(&mut ClientConfig, &mut UnpackConfig),
+    ) -> Node {
         let channel = containerd.connect();
         let client = Client::new(channel.clone(), "k8s.io").unwrap();
         let cri = Client::cri(channel, client.deadlines());
@@ -64,13 +74,12 @@ impl Node {
             let stream = dialled.dial(uri.authority().map_or("", |authority| authority.as_str()));
             std::future::ready(Ok::<BoxedIo, io::Error>(Box::new(stream)))
         }));
-        let config = ClientConfig { config_path: Vec::new(), ..ClientConfig::default() };
+        let mut config = ClientConfig { config_path: Vec::new(), ..ClientConfig::default() };
+        let mut unpack = UnpackConfig::default();
+        change(&mut config, &mut unpack);
         let registry_client = registry::Client::new(config, dialer);
-        let puller = Puller::new(
-            store.clone(),
-            registry_client,
-            PullerConfig { cri: Some(cri), now, unpack: UnpackConfig::default() },
-        );
+        let puller =
+            Puller::new(store.clone(), registry_client, PullerConfig { cri: Some(cri), now, unpack });
         let follower = tokio::spawn({
             let store = store.clone();
             async move { store.run().await }

@@ -97,12 +97,15 @@ pub enum Failure {
         /// What came, or was announced.
         actual_bytes: u64,
     },
-    /// The document is of a type that is not pulled: Docker schema 1, an error page, an artifact.
+    /// The document is of a type that is not pulled: Docker schema 1 where it is switched off, an error page, an artifact.
     #[error("unsupported media type `{media_type}`{}", schema1_hint(.media_type))]
     UnsupportedMediaType {
         /// The type as announced or found, cleaned.
         media_type: String,
     },
+    /// A Docker schema 1 manifest of which it cannot be told what its digest names.
+    #[error("unusable manifest")]
+    Schema1(#[source] oci::Schema1Error),
     /// A document over the limit.
     #[error("larger than the limit of {limit_bytes} bytes")]
     TooLarge {
@@ -168,6 +171,9 @@ pub enum ProtocolError {
     /// The whole blob where a part of it was asked for.
     #[error("the server sends no ranges")]
     NoRanges,
+    /// No answer says how long the blob is.
+    #[error("the host does not tell the size of the blob")]
+    NoLength,
     /// The configured path and the reference do not make a URL.
     #[error("unusable request URL")]
     Url(#[source] UrlError),
@@ -261,6 +267,7 @@ impl Failure {
             Failure::Challenge(_)
             | Failure::TokenRequest(_)
             | Failure::TokenAnswer(_)
+            | Failure::Schema1(_)
             | Failure::Protocol(_) => Kind::Protocol,
         }
     }
@@ -334,10 +341,9 @@ fn few(bytes: u64) -> String {
 }
 
 fn schema1_hint(media_type: &str) -> &'static str {
-    match media_type {
-        oci::media_type::DOCKER_SCHEMA1 | oci::media_type::DOCKER_SCHEMA1_SIGNED => {
-            ": Docker schema 1 images are not supported"
-        }
-        _ => "",
+    if oci::media_type::is_schema1(media_type) {
+        ": Docker schema 1 images are switched off on this node"
+    } else {
+        ""
     }
 }

@@ -20,6 +20,7 @@ mod ranges;
 mod redirect;
 mod resolve;
 mod retry;
+mod schema1;
 mod secrets;
 mod settings;
 mod support;

@@ -1,6 +1,6 @@
 //! What a reference resolves to, and what is not believed.
 
-use oci::media_type::{DOCKER_INDEX, DOCKER_MANIFEST, DOCKER_SCHEMA1_SIGNED, OCI_MANIFEST};
+use oci::media_type::{DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST};
 use registry::{Kind, Resolved};
 
 use crate::support::{MANIFEST, Reply, World, descriptor_of, line};
@@ -134,17 +134,6 @@ async fn a_sha512_reference_is_verified_as_such() {
     let wrong = refparse::Digest::from_sha512([0; 64]);
     let (_world, resolved) = resolve(&format!("r.test/app@{wrong}"), head(), get()).await;
     assert_eq!(resolved.unwrap_err().kind(), Kind::DigestMismatch);
-}
-
-#[tokio::test(start_paused = true)]
-async fn schema_1_is_refused_by_name() {
-    for content_type in [DOCKER_SCHEMA1_SIGNED, "text/plain; charset=utf-8"] {
-        let reply = Reply::new(200).header("content-type", content_type);
-        let (_world, resolved) = resolve("r.test/app:1", reply.clone(), reply).await;
-        let error = resolved.unwrap_err();
-        assert_eq!(error.kind(), Kind::UnsupportedMediaType);
-        assert!(line(&error).contains("Docker schema 1 images are not supported"), "{}", line(&error));
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,162 @@
+//! From a document and what was measured on its layers to config and manifest.
+
+use std::collections::BTreeMap;
+
+use refparse::Digest;
+use serde::Serialize;
+
+use super::go_time::GoTime;
+use super::{Entry, Image, Schema1, Schema1Error, go_writer};
+use crate::media_type::{OCI_CONFIG, OCI_MANIFEST};
+use crate::{DOCUMENT_BYTES_MAX, Descriptor, DiffId, sha256};
+
+/// Docker's media types of layers, which containerd gives to those of a converted image.
+const LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+const LAYER_TAR: &str = "application/vnd.docker.image.rootfs.diff.tar";
+
+/// What was measured on the blob of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema1Layer {
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// Digest of the uncompressed bytes.
+    pub diff_id: DiffId,
+    /// Whether the uncompressed bytes are nothing but zeros: an archive without entries.
+    pub is_empty: bool,
+}
+
+/// A converted image: two documents, each with its descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Converted {
+    /// Of the manifest: the image's target.
+    pub manifest_descriptor: Descriptor,
+    /// The manifest.
+    pub manifest: Vec<u8>,
+    /// Of the config: its digest is the image id.
+    pub config_descriptor: Descriptor,
+    /// The config.
+    pub config: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    #[serde(flatten)]
+    image: &'a Image,
+    rootfs: Rootfs<'a>,
+    history: Vec<History<'a>>,
+}
+
+#[derive(Serialize)]
+struct Rootfs<'a> {
+    r#type: &'static str,
+    diff_ids: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    created: &'a GoTime,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    created_by: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    author: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    comment: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    empty_layer: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'a> {
+    schema_version: u8,
+    config: Blob<'a>,
+    layers: Vec<Blob<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Blob<'a> {
+    media_type: &'a str,
+    digest: &'a str,
+    size: u64,
+}
+
+impl Schema1 {
+    /// Makes config and manifest. `measured` has each of [`Schema1::layers`]; the same input gives the same bytes.
+    ///
+    /// # Errors
+    /// [`Schema1Error::NotMeasured`], and [`Schema1Error::TooLarge`] where a document would be longer than
+    /// [`DOCUMENT_BYTES_MAX`].
+    pub fn convert(&self, measured: &BTreeMap<Digest, Schema1Layer>) -> Result<Converted, Schema1Error> {
+        let mut history = Vec::with_capacity(self.entries.len());
+        let mut layers = Vec::new();
+        for entry in &self.entries {
+            let layer = self.layer(entry, measured)?;
+            history.push(entry.history(layer.is_none()));
+            layers.extend(layer.map(|layer| (&entry.blob, layer)));
+        }
+        let diff_ids = layers.iter().map(|(_, layer)| layer.diff_id.as_str()).collect();
+        let rootfs = Rootfs { r#type: "layers", diff_ids };
+        let config = write("config", &Config { image: &self.image, rootfs, history })?;
+        let config_descriptor = Descriptor::new(OCI_CONFIG, sha256(&config), config.len() as u64);
+        let manifest = Manifest {
+            schema_version: 2,
+            config: Blob::of(&config_descriptor),
+            layers: layers.iter().map(|(digest, layer)| layer.blob(digest)).collect(),
+        };
+        let manifest = write("manifest", &manifest)?;
+        let manifest_descriptor = Descriptor::new(OCI_MANIFEST, sha256(&manifest), manifest.len() as u64);
+        Ok(Converted { manifest_descriptor, manifest, config_descriptor, config })
+    }
+
+    /// The layer of an entry; `None` where it is empty.
+    fn layer<'a>(
+        &self,
+        entry: &Entry,
+        measured: &'a BTreeMap<Digest, Schema1Layer>,
+    ) -> Result<Option<&'a Schema1Layer>, Schema1Error> {
+        if self.empty.contains(&entry.blob) {
+            return Ok(None);
+        }
+        let layer = measured.get(&entry.blob).ok_or_else(|| Schema1Error::NotMeasured(entry.blob.clone()))?;
+        Ok(Some(layer).filter(|layer| !layer.is_empty))
+    }
+}
+
+impl Entry {
+    fn history(&self, empty_layer: bool) -> History<'_> {
+        let compatibility = &self.compatibility;
+        let words: Vec<&str> =
+            compatibility.container_config.cmd.iter().map(|word| word.0.as_str()).collect();
+        History {
+            created: &compatibility.created,
+            created_by: words.join(" "),
+            author: &compatibility.author,
+            comment: &compatibility.comment,
+            empty_layer,
+        }
+    }
+}
+
+impl Schema1Layer {
+    fn blob<'a>(&self, digest: &'a Digest) -> Blob<'a> {
+        let is_plain = self.diff_id.digest() == digest;
+        let media_type = if is_plain { LAYER_TAR } else { LAYER_GZIP };
+        Blob { media_type, digest: digest.as_str(), size: self.size }
+    }
+}
+
+impl<'a> Blob<'a> {
+    fn of(descriptor: &'a Descriptor) -> Blob<'a> {
+        Blob { media_type: &descriptor.media_type, digest: descriptor.digest.as_str(), size: descriptor.size }
+    }
+}
+
+fn write(what: &'static str, document: &impl Serialize) -> Result<Vec<u8>, Schema1Error> {
+    let bytes =
+        go_writer::to_vec(document).map_err(|error| Schema1Error::Write { what, source: error.into() })?;
+    if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
+        return Err(Schema1Error::TooLarge { what, bytes: bytes.len(), max: DOCUMENT_BYTES_MAX });
+    }
+    Ok(bytes)
+}
