@@ -11,6 +11,7 @@
 //! | `in_a_container.rs` | the same node in a container, run by testcontainers |
 //! | `conformance.rs` | the simulator's claims about containerd, held against the real one |
 //! | `layers/` | layers unpacked by us are the same tree as unpacked by containerd |
+//! | `network/` | pulls over networks as nodes have them: certificates, proxies, mirrors, faults |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
 mod behind_our_back;
@@ -20,6 +21,7 @@ mod errors;
 mod in_a_container;
 mod layers;
 mod mounted;
+mod network;
 mod pull;
 mod remove;
 mod unpack;
