@@ -129,11 +129,22 @@ impl Nginx {
     /// Where one does not end within 30 s.
     pub async fn all_answered(&self) -> anyhow::Result<Vec<Answered>> {
         until("nginx has no answer under way", Duration::from_secs(30), || async {
-            // The one that is writing is the answer to this question.
-            Ok(self.status().await?.contains("Writing: 1 ").then_some(()))
+            Ok((self.answers_under_way().await? == 0).then_some(()))
         })
         .await?;
         self.answered()
+    }
+
+    /// How many answers have begun and not ended.
+    ///
+    /// # Errors
+    /// Where nginx does not tell.
+    pub async fn answers_under_way(&self) -> anyhow::Result<u32> {
+        let status = self.status().await?;
+        let (_, rest) = status.split_once("Writing: ").context("nginx does not tell")?;
+        let count: u32 = rest.split(' ').next().unwrap_or_default().parse()?;
+        // One is the answer to this question.
+        Ok(count.saturating_sub(1))
     }
 
     async fn status(&self) -> anyhow::Result<String> {

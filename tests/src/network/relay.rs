@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -170,19 +170,20 @@ async fn serve(
 }
 
 async fn relay(
-    client: TcpStream,
+    mut client: TcpStream,
     server: SocketAddr,
     harm: Harm,
     counts: Arc<Counts>,
 ) -> anyhow::Result<End> {
-    let upstream = TcpStream::connect(server).await.context("the server is gone")?;
+    let mut upstream = TcpStream::connect(server).await.context("the server is gone")?;
     client.set_nodelay(true)?;
     upstream.set_nodelay(true)?;
     // Every end of a connection is a reset but one that is chosen to look like the end of an answer.
     client.set_zero_linger()?;
     rustix::net::sockopt::set_socket_send_buffer_size(&client, UNREAD_BYTES_MAX)?;
-    let (mut from_client, to_client) = client.into_split();
-    let (from_server, mut to_server) = upstream.into_split();
+    // Borrowed halves: an owned one that is dropped says that the answer is complete, before the reset.
+    let (mut from_client, to_client) = client.split();
+    let (from_server, mut to_server) = upstream.split();
     let asking = async {
         // The end of one direction is not that of the other: a client may close its half and read on.
         let copied = tokio::io::copy(&mut from_client, &mut to_server).await;
@@ -199,8 +200,8 @@ async fn relay(
 }
 
 async fn answer(
-    mut server: OwnedReadHalf,
-    mut client: OwnedWriteHalf,
+    mut server: ReadHalf<'_>,
+    mut client: WriteHalf<'_>,
     mut harm: Harm,
     counts: &Counts,
 ) -> anyhow::Result<End> {
@@ -267,7 +268,12 @@ impl LingerOff for TcpStream {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK_BYTES, Harm, resets};
+    use std::io::ErrorKind;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::{CHUNK_BYTES, Harm, Relay, resets};
 
     #[test]
     fn one_of_so_many_chunks_is_not_passed_on() {
@@ -278,5 +284,36 @@ mod tests {
             chunks += bytes / CHUNK_BYTES + 1;
         }
         assert!((18_000..22_000).contains(&chunks), "{chunks} chunks for 1000 resets");
+    }
+
+    /// What a client reads of 300 kB behind a relay, and how that ends.
+    async fn read_through(harm: Harm) -> (Vec<u8>, Result<(), ErrorKind>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let server = listener.local_addr().unwrap();
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // The relay may hang up before all is written.
+            let _ = stream.write_all(&[7; 300_000]).await;
+        });
+        let relay = Relay::start(server, move |_| harm).await.unwrap();
+        let mut stream = TcpStream::connect(relay.address).await.unwrap();
+        let mut read = Vec::new();
+        let ended = stream.read_to_end(&mut read).await.map(drop).map_err(|error| error.kind());
+        answering.await.unwrap();
+        (read, ended)
+    }
+
+    #[tokio::test]
+    async fn each_harm_is_what_a_client_meets() {
+        let whole = vec![7; 300_000];
+        assert_eq!(read_through(Harm::None).await, (whole.clone(), Ok(())));
+        let part = vec![7; 100_000];
+        assert_eq!(read_through(Harm::Truncate(100_000)).await, (part.clone(), Ok(())));
+        for harm in [Harm::Reset(100_000), Harm::Die(100_000)] {
+            assert_eq!(read_through(harm).await, (part.clone(), Err(ErrorKind::ConnectionReset)));
+        }
+        let (read, ended) = read_through(Harm::Garbage(100_000, 1)).await;
+        assert_eq!((read.len(), &read[..100_000], ended), (300_000, &part[..], Ok(())));
+        assert_ne!(read, whole);
     }
 }
