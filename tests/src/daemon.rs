@@ -18,6 +18,8 @@ pub struct DaemonConfig {
     pub certs_d: PathBuf,
     /// Lines of TOML for the file's end: tables of their own.
     pub more: String,
+    /// Variables of its environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl DaemonConfig {
@@ -65,6 +67,7 @@ impl Daemon {
             containerd: containerd.socket(),
             certs_d: containerd.certs_d(),
             more: String::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -77,6 +80,7 @@ impl Daemon {
         std::fs::write(&path, config.text())?;
         let mut command = tokio::process::Command::new(tools::daemon());
         command.args(["serve", "--config"]).arg(&path);
+        command.envs(config.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start("cri-imaged", command, &folder.join("cri-imaged.log"))?;
         Ok(Self { process, socket: config.socket.clone() })
     }

@@ -39,9 +39,19 @@ impl FaultyRegistry {
         self.registry.inject(Rule::new(Match::path(digest), fault));
     }
 
+    /// The next `times` requests that name `digest` meet this fault, beside any other.
+    pub fn add_fault(&self, digest: &str, fault: Fault, times: u32) {
+        self.registry.inject(Rule::new(Match::path(digest), fault).times(times));
+    }
+
     /// No fault from now on.
     pub fn heal(&self) {
         self.registry.heal();
+    }
+
+    /// How often it has answered with `status`.
+    pub fn answers_of(&self, status: http::StatusCode) -> usize {
+        self.registry.requests().iter().filter(|request| request.status == Some(status)).count()
     }
 
     /// Returns once a client has asked for `digest`.

@@ -3,7 +3,7 @@
 //!
 //! Relies on the tools that xtask unpacked and names in the environment. Everything runs below one temporary folder a
 //! test and is ended, unmounted and removed when its value is dropped. Never touches a containerd, a docker or an image
-//! of the machine's own, and never leaves the loopback interface.
+//! of the machine's own, and never leaves the machine: the loopback interface, and links to namespaces of its own.
 
 mod containerd;
 mod cri;
@@ -15,6 +15,7 @@ mod error;
 mod faulty;
 mod fixtures;
 mod layout;
+mod network;
 mod node;
 mod node_image;
 mod pki;
@@ -39,6 +40,10 @@ pub use docker::Docker;
 pub use error::assert_status;
 pub use faulty::FaultyRegistry;
 pub use fixtures::{SIX_LAYERS_OUTPUT, busybox_layer, six_layers, size_bytes, small, small_on};
+pub use network::{
+    Answered, BlackHole, ForwardProxy, Front, Harm, Link, Nginx, ObjectStore, Quality, Relay, StoreRequest,
+    resets,
+};
 pub use node::Node;
 pub use node_image::{SHARED, node_root, write_sandbox_image};
 pub use pki::Authority;

@@ -32,6 +32,11 @@ impl Node {
         Ok(Self { daemon: Some(daemon), containerd })
     }
 
+    /// `containerd` and the daemon that was started beside it.
+    pub fn of(containerd: Containerd, daemon: Daemon) -> Self {
+        Self { daemon: Some(daemon), containerd }
+    }
+
     /// The containerd.
     pub fn containerd(&self) -> &Containerd {
         &self.containerd

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-/// The names that every server certificate is for.
-const NAMES: [&str; 2] = ["127.0.0.1", "localhost"];
+/// The names that every server certificate is for; the last one is known to a forward proxy only.
+const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "registry.test"];
 
 /// A certificate authority.
 #[derive(Debug)]

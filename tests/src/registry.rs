@@ -1,7 +1,7 @@
 //! The real `docker-registry` of Debian, on a loopback port, with and without TLS and authentication.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,10 +18,23 @@ pub enum Access {
     Plain,
     /// https with a certificate of the test's own authority; pulling needs a token, and a token needs the password.
     TlsAndToken,
+    /// https as above; a client needs a certificate of that authority too, and nothing else.
+    TlsAndClientCertificate,
     /// http; everything needs a token.
     PlainAndToken,
     /// http; everything needs a password, and nobody has one.
     PlainAndBasic,
+}
+
+impl Access {
+    /// Whether it is https.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::TlsAndToken | Self::TlsAndClientCertificate)
+    }
+
+    fn wants_token(self) -> bool {
+        matches!(self, Self::TlsAndToken | Self::PlainAndToken)
+    }
 }
 
 /// A running registry.
@@ -40,6 +53,19 @@ impl Registry {
     /// # Errors
     /// Where it does not come up.
     pub async fn start(access: Access) -> anyhow::Result<Self> {
+        Self::start_with(access, None).await
+    }
+
+    /// Starts one that everyone may pull from over plain http, and that has what `origin` has: it asks for it with the
+    /// credentials of `origin` and keeps it.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub async fn cache_of(origin: &Registry) -> anyhow::Result<Self> {
+        Self::start_with(Access::Plain, Some(origin)).await
+    }
+
+    async fn start_with(access: Access, origin: Option<&Self>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("cri-imaged-registry-").tempdir()?;
         let port = free_port()?;
         let mut config = serde_json::json!({
@@ -49,36 +75,21 @@ impl Registry {
             "http": { "addr": format!("127.0.0.1:{port}"), "secret": "e2e" },
             "compatibility": { "schema1": { "enabled": true } },
         });
-        let mut token_server = None;
-        if access == Access::PlainAndBasic {
-            let passwords = folder.path().join("passwords");
-            fs::write(&passwords, "")?;
-            config["auth"]["htpasswd"] = serde_json::json!({ "realm": "e2e", "path": passwords });
-        }
-        if matches!(access, Access::TlsAndToken | Access::PlainAndToken) {
-            let authority = Authority::new()?;
-            let identity = authority.issue()?;
-            let server = TokenServer::start(&authority).await?;
-            let (certificate, key) = (folder.path().join("registry.crt"), folder.path().join("registry.key"));
-            let signers = folder.path().join("signers.crt");
-            // skopeo takes every `.crt` and `.key` of a folder: the authority has one of its own.
-            fs::create_dir(folder.path().join("trust"))?;
-            authority.write_certificate(&folder.path().join("trust/ca.crt"))?;
-            fs::write(&certificate, &identity.certificate_pem)?;
-            fs::write(&key, &identity.key_pem)?;
-            fs::write(&signers, server.certificate_pem())?;
-            if access == Access::TlsAndToken {
-                config["http"]["tls"] = serde_json::json!({ "certificate": certificate, "key": key });
-            }
-            config["auth"]["token"] = serde_json::json!({
-                "realm": server.realm(), "service": SERVICE, "issuer": ISSUER, "rootcertbundle": signers,
+        let token_server = secure(access, folder.path(), &mut config).await?;
+        let mut command = Tools::get().command("bookworm", "docker-registry")?;
+        if let Some(origin) = origin {
+            let scheme = if origin.access.is_tls() { "https" } else { "http" };
+            let auth = origin.auth().unwrap_or_default();
+            config["proxy"] = serde_json::json!({
+                "remoteurl": format!("{scheme}://{}", origin.host()),
+                "username": auth.username, "password": auth.password,
             });
-            token_server = Some(server);
+            // Go's own variable: whom it trusts beside the system's authorities.
+            command.env("SSL_CERT_FILE", origin.authority());
         }
         // JSON is YAML.
         let path = folder.path().join("config.yml");
         fs::write(&path, config.to_string())?;
-        let mut command = Tools::get().command("bookworm", "docker-registry")?;
         command.arg("serve").arg(&path);
         let mut process = Process::start("docker-registry", command, &folder.path().join("registry.log"))?;
         until("docker-registry listens", Duration::from_secs(30), || {
@@ -116,16 +127,26 @@ impl Registry {
 
     /// The credentials that may pull and push.
     pub fn auth(&self) -> Option<AuthConfig> {
-        matches!(self.access, Access::TlsAndToken | Access::PlainAndToken).then(|| AuthConfig {
+        self.access.wants_token().then(|| AuthConfig {
             username: USERNAME.to_owned(),
             password: PASSWORD.to_owned(),
             ..AuthConfig::default()
         })
     }
 
-    /// The folder with the authority's `ca.crt`, for skopeo.
-    pub(crate) fn certificate_folder(&self) -> PathBuf {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The folder with the authority's `ca.crt`, and with `client.cert` and `client.key` where a client needs them.
+    pub fn certificate_folder(&self) -> PathBuf {
         self.folder.path().join("trust")
+    }
+
+    /// The certificate of the authority, of its token server too.
+    pub fn authority(&self) -> PathBuf {
+        self.certificate_folder().join("ca.crt")
     }
 
     /// Tells a `certs.d` folder how to reach this registry.
@@ -133,9 +154,61 @@ impl Registry {
     /// # Errors
     /// Where a file cannot be written.
     pub fn announce(&self, certs_d: &Path) -> anyhow::Result<()> {
-        let ca = (self.access == Access::TlsAndToken).then(|| self.certificate_folder().join("ca.crt"));
-        self::certs_d(certs_d, &self.host(), ca)
+        let ca = self.access.is_tls().then(|| self.authority());
+        self::certs_d(certs_d, &self.host(), ca)?;
+        if self.access == Access::TlsAndClientCertificate {
+            let [certificate, key] =
+                ["client.cert", "client.key"].map(|name| self.certificate_folder().join(name));
+            let line = format!("client = [[\"{}\", \"{}\"]]\n", certificate.display(), key.display());
+            let path = certs_d.join(self.host()).join("hosts.toml");
+            fs::write(&path, fs::read_to_string(&path)? + &line)?;
+        }
+        Ok(())
     }
+}
+
+/// Adds to `config` what `access` demands, its files below `folder`; the token server, where there is one.
+async fn secure(
+    access: Access,
+    folder: &Path,
+    config: &mut serde_json::Value,
+) -> anyhow::Result<Option<TokenServer>> {
+    if access == Access::PlainAndBasic {
+        let passwords = folder.join("passwords");
+        fs::write(&passwords, "")?;
+        config["auth"]["htpasswd"] = serde_json::json!({ "realm": "e2e", "path": passwords });
+    }
+    if matches!(access, Access::Plain | Access::PlainAndBasic) {
+        return Ok(None);
+    }
+    let authority = Authority::new()?;
+    let identity = authority.issue()?;
+    let (certificate, key) = (folder.join("registry.crt"), folder.join("registry.key"));
+    // skopeo takes every `.crt` and `.key` of a folder: the authority has one of its own.
+    let trust = folder.join("trust");
+    fs::create_dir(&trust)?;
+    authority.write_certificate(&trust.join("ca.crt"))?;
+    fs::write(&certificate, &identity.certificate_pem)?;
+    fs::write(&key, &identity.key_pem)?;
+    if access.is_tls() {
+        config["http"]["tls"] = serde_json::json!({ "certificate": certificate, "key": key });
+    }
+    if access == Access::TlsAndClientCertificate {
+        let client = authority.issue()?;
+        fs::write(trust.join("client.cert"), &client.certificate_pem)?;
+        fs::write(trust.join("client.key"), &client.key_pem)?;
+        config["http"]["tls"]["clientcas"] = serde_json::json!([trust.join("ca.crt")]);
+    }
+    if !access.wants_token() {
+        return Ok(None);
+    }
+    let server = TokenServer::start(&authority).await?;
+    let signers = folder.join("signers.crt");
+    fs::write(&signers, server.certificate_pem())?;
+    config["auth"]["token"] = serde_json::json!({
+        "realm": server.realm(), "service": SERVICE, "issuer": ISSUER, "rootcertbundle": signers,
+    });
+    Ok(Some(server))
 }
 
 /// Writes `hosts.toml` of one registry: https with `ca`, plain http without.
@@ -155,6 +228,6 @@ pub fn certs_d(folder: &Path, host: &str, ca: Option<PathBuf>) -> anyhow::Result
 
 /// A port that nobody listens on now. Another process may take it before the registry does: it then fails to start
 /// and the test says so.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

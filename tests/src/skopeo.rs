@@ -60,7 +60,9 @@ pub async fn push_layout(
     command.args(["--insecure-policy", "copy", "--quiet", "--digestfile"]).arg(&digest_file);
     command.args(format.options());
     match registry.access() {
-        Access::TlsAndToken => command.arg("--dest-cert-dir").arg(registry.certificate_folder()),
+        Access::TlsAndToken | Access::TlsAndClientCertificate => {
+            command.arg("--dest-cert-dir").arg(registry.certificate_folder())
+        }
         Access::Plain | Access::PlainAndToken | Access::PlainAndBasic => {
             command.arg("--dest-tls-verify=false")
         }

@@ -31,6 +31,8 @@ const RELEASES: [Release; 3] = [
             "libseccomp2",
             "busybox-static",
             "docker-registry",
+            "nginx",
+            "libpcre2-8-0",
             "skopeo",
             "libgpgme11",
             "libassuan0",

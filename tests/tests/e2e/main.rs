@@ -14,6 +14,7 @@
 //! | `node_credentials.rs` | images of a private registry, with credentials of the node's own |
 //! | `check.rs` | `cri-imaged check --probe` says what real registries answer |
 //! | `schema1.rs` | Docker schema 1 images run, and are what containerd 1.x makes of them |
+//! | `network/` | pulls over networks as nodes have them: certificates, proxies, mirrors, faults |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
 mod behind_our_back;
@@ -24,6 +25,7 @@ mod errors;
 mod in_a_container;
 mod layers;
 mod mounted;
+mod network;
 mod node_credentials;
 mod pull;
 mod remove;

@@ -71,7 +71,8 @@ pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
+/// The one in the middle; NaN of nothing.
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let (upper, lower) = (numbers.len() / 2, numbers.len().saturating_sub(1) / 2);
     let at = |index: usize| numbers.get(index).copied().unwrap_or(f64::NAN);

@@ -89,7 +89,13 @@ fn write(layout: &Path, shape: Shape) -> anyhow::Result<Image> {
     Ok(Image { shape, layout: layout.to_owned(), layers })
 }
 
-fn write_documents(layout: &Path, blobs: &Path, codec: Codec, layers: &[Layer]) -> anyhow::Result<()> {
+/// Writes the config, the manifest and what makes a folder of blobs a layout.
+pub(crate) fn write_documents(
+    layout: &Path,
+    blobs: &Path,
+    codec: Codec,
+    layers: &[Layer],
+) -> anyhow::Result<()> {
     let blob = |media_type: &str, document: &Value| -> anyhow::Result<Value> {
         let text = document.to_string();
         let digest = layer::hex(digest(&SHA256, text.as_bytes()).as_ref());
@@ -119,7 +125,7 @@ fn write_documents(layout: &Path, blobs: &Path, codec: Codec, layers: &[Layer]) 
     Ok(())
 }
 
-fn blob_path(blobs: &Path, digest: &str) -> PathBuf {
+pub(crate) fn blob_path(blobs: &Path, digest: &str) -> PathBuf {
     blobs.join(digest.trim_start_matches("sha256:"))
 }
 

@@ -1,5 +1,5 @@
-//! The bench of whole pulls, run by `cargo xtask bench pull`: containerd's own CRI plugin, the daemon in front of the same
-//! containerd, and a pipeline of plain programs, in turn, each on a fresh disk.
+//! The benches of whole pulls, run by `cargo xtask bench pull` and `cargo xtask bench network`: containerd's own CRI
+//! plugin, the daemon in front of the same containerd, and a pipeline of plain programs, in turn, each on a fresh disk.
 //!
 //! Relies on the end-to-end harness for every process and on xtask for the programs. Never touches a containerd or an
 //! image of the machine's own; reads the machine's files below `/usr` and writes below xtask's folder alone.
@@ -11,6 +11,7 @@ mod image;
 mod layer;
 mod limit;
 mod meter;
+mod network;
 mod outcome;
 mod programs;
 mod pull;
@@ -32,7 +33,15 @@ use report::Report;
 
 /// Pulls whole images, side by side.
 #[derive(Debug, Parser)]
-struct Arguments {
+enum Arguments {
+    /// Over a network that is in nobody's way.
+    Pull(Pull),
+    /// Over networks that are bad in one way each.
+    Network(network::Arguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct Pull {
     /// An image, by name; may be repeated. All of them where none is named.
     #[arg(long = "image")]
     images: Vec<String>,
@@ -59,17 +68,21 @@ async fn main() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     // Whichever way this ends, what was started is dropped, and so ended and unmounted.
+    let running = async {
+        match arguments {
+            Arguments::Pull(arguments) => run(arguments).await,
+            Arguments::Network(arguments) => network::run(arguments).await,
+        }
+    };
     tokio::select! {
-        result = run(arguments) => result,
+        result = running => result,
         _ = interrupt.recv() => bail!("interrupted"),
         _ = terminate.recv() => bail!("terminated"),
     }
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let folder = PathBuf::from(
-        std::env::var_os("CRI_IMAGED_BENCH_FOLDER").context("run this by `cargo xtask bench pull`")?,
-    );
+async fn run(arguments: Pull) -> anyhow::Result<()> {
+    let folder = folder()?;
     let shapes = shape::named(&arguments.images)?;
     let contestants = contestant::order(arguments.containerd, &arguments.against)?;
     let programs = Programs::find()?;
@@ -89,6 +102,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where xtask wants files.
+fn folder() -> anyhow::Result<PathBuf> {
+    let folder = std::env::var_os("CRI_IMAGED_BENCH_FOLDER").context("run this by `cargo xtask bench`")?;
+    Ok(PathBuf::from(folder))
 }
 
 fn version(name: &str) -> Result<Version, String> {

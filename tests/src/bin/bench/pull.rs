@@ -165,7 +165,7 @@ fn warm(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// What a containerd says its version is.
-async fn release(version: Version) -> anyhow::Result<String> {
+pub(crate) async fn release(version: Version) -> anyhow::Result<String> {
     let mut command = Tools::get().command(version.release(), "containerd")?;
     let output = command.arg("--version").output().await.context("cannot start containerd")?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -40,6 +40,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         containerd: path("containerd.sock"),
         certs_d: path("certs.d"),
         more: String::new(),
+        environment: Vec::new(),
     };
     let mut daemon = Daemon::spawn(folder.path(), &config)?;
     daemon.answers().await?;

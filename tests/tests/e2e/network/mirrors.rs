@@ -1,0 +1,80 @@
+//! Mirrors: one that fetches by itself what it is asked for, one that dies, one that is not there.
+
+use std::time::Duration;
+
+use tests::{Access, BlackHole, Format, Front, Harm, Nginx, Registry, Relay, push, small};
+use tokio::time::Instant;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_through_cache_serves_as_a_mirror() -> anyhow::Result<()> {
+    let node = super::node().await?;
+    let origin = Registry::start(Access::TlsAndToken).await?;
+    let image = small("through a cache")?;
+    push(&origin, "team/app:1", &image, Format::Oci).await?;
+    let cache = Registry::cache_of(&origin).await?;
+    let front = Nginx::start(&cache, &Front::default()).await?;
+    // The registry itself cannot be reached, nor even its name be found.
+    let hosts = format!("server = \"https://registry.test\"\n[host.\"http://{}\"]\n", front.host());
+    super::configure(&node, "registry.test", &hosts)?;
+
+    let mut images = node.images().await?;
+    let image_ref = images.pull_as("registry.test/team/app:1", origin.auth()).await?;
+    assert_eq!(image_ref, image.config().digest());
+    let answered = front.all_answered().await?;
+    assert!(!answered.is_empty());
+    for request in &answered {
+        assert!(request.target.contains("?ns=registry.test"), "{request:?}");
+        assert!(!request.has_authorization, "the registry's credentials went to a mirror: {request:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_goes_on_at_the_registry_where_its_mirror_died() -> anyhow::Result<()> {
+    const DIES_AT: u64 = 3 << 20;
+    let node = super::node().await?;
+    let registry = Registry::start(Access::Plain).await?;
+    let image = super::incompressible(&[6 << 20]);
+    push(&registry, "team/app:1", &image, Format::Oci).await?;
+    let mirror = Relay::start(registry.address(), |_| Harm::Die(DIES_AT)).await?;
+    let front = Nginx::start(&registry, &Front::default()).await?;
+    let hosts = format!("server = \"http://{}\"\n[host.\"http://{}\"]\n", front.host(), mirror.host());
+    super::configure(&node, &front.host(), &hosts)?;
+
+    let image_ref = node.images().await?.pull(&format!("{}/team/app:1", front.host())).await?;
+    assert_eq!(image_ref, image.config().digest());
+    assert_eq!(mirror.harmed(), 1);
+    let answered = front.all_answered().await?;
+    let layer = image.layer_blobs()[0].clone();
+    let of_layer: Vec<_> = answered.iter().filter(|answer| answer.target.contains(layer.digest())).collect();
+    let [rest] = of_layer[..] else { panic!("the layer was not asked for once: {answered:?}") };
+    let first =
+        rest.range.strip_prefix("bytes=").and_then(|range| range.split('-').next()?.parse::<u64>().ok());
+    assert!(first.is_some_and(|first| first > DIES_AT - (1 << 20)), "{rest:?}");
+    assert_eq!((rest.status, rest.body_bytes), (206, layer.size() - first.unwrap_or_default()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mirror_that_is_not_there_costs_one_dial_timeout() -> anyhow::Result<()> {
+    const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
+    let node = super::node().await?;
+    let registry = Registry::start(Access::Plain).await?;
+    // A dial timeout a blob would be some, whatever else the machine does.
+    let image = super::incompressible(&[1000; 12]);
+    push(&registry, "team/app:1", &image, Format::Oci).await?;
+    let mirror = BlackHole::new()?;
+    let hosts = format!(
+        "server = \"http://{}\"\n[host.\"http://{}\"]\ndial_timeout = \"{}s\"\n",
+        registry.host(),
+        mirror.host(),
+        DIAL_TIMEOUT.as_secs(),
+    );
+    super::configure(&node, &registry.host(), &hosts)?;
+    let started = Instant::now();
+    let image_ref = node.images().await?.pull(&registry.reference("team/app:1")).await?;
+    assert_eq!(image_ref, image.config().digest());
+    let taken = started.elapsed();
+    assert!((DIAL_TIMEOUT..DIAL_TIMEOUT * 2).contains(&taken), "{taken:?}");
+    Ok(())
+}
