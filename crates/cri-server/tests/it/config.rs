@@ -101,6 +101,7 @@ snapshotter = "native"
 cri_address = "/run/cri.sock"
 [registry]
 config_path = "/etc/a:/etc/b"
+schema1 = "reject"
 [unpack]
 method = "differ"
 layers = "discard"
@@ -125,6 +126,7 @@ address = "[::1]:9091"
                         "/etc/a",
                         "/etc/b",
                     ],
+                    schema1: Reject,
                 },
                 unpack: UnpackConfig {
                     method: Differ,
