@@ -26,6 +26,7 @@ mod command_line;
 mod config;
 mod daemon;
 mod exit;
+mod exposed;
 mod grpc;
 mod logs;
 mod metrics;

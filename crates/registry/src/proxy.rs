@@ -11,7 +11,22 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 /// The proxies of this node.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies(Option<Arc<Matcher>>);
+pub struct Proxies(Option<Arc<Rules>>);
+
+#[derive(Debug)]
+struct Rules {
+    matcher: Matcher,
+    /// The entries of `NO_PROXY` with a port, which the matcher does not know and Go, and so containerd, does.
+    no_ports: Vec<NoPort>,
+}
+
+/// Hosts that are not proxied on one port.
+#[derive(Debug)]
+struct NoPort {
+    port: u16,
+    /// Would send every other host through a proxy.
+    others: Matcher,
+}
 
 /// The URL of one proxy, perhaps with a password, which neither `Debug` nor `Display` shows.
 ///
@@ -91,12 +106,18 @@ impl Proxies {
 
     /// The proxies that the environment names, in upper or lower case; read once, here.
     pub fn from_env() -> Proxies {
-        Proxies(Some(Arc::new(Matcher::from_env())))
+        let no_proxy = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
+        Proxies::new(Matcher::from_env(), &no_proxy.unwrap_or_default())
     }
 
     /// One proxy for every host except those of `no_proxy` (comma-separated, as in the environment variable).
     pub fn all(proxy: &str, no_proxy: &str) -> Proxies {
-        Proxies(Some(Arc::new(Matcher::builder().all(proxy).no(no_proxy).build())))
+        Proxies::new(Matcher::builder().all(proxy).no(no_proxy).build(), no_proxy)
+    }
+
+    fn new(matcher: Matcher, no_proxy: &str) -> Proxies {
+        let no_ports = no_proxy.split(',').filter_map(|entry| NoPort::parse(entry.trim())).collect();
+        Proxies(Some(Arc::new(Rules { matcher, no_ports })))
     }
 
     /// This proxy for every host.
@@ -106,8 +127,10 @@ impl Proxies {
 
     /// The proxy for `destination`. Loopback is never proxied: the proxy's loopback is another machine's.
     pub(crate) fn intercept(&self, destination: &Uri) -> Option<Intercept> {
-        let matcher = self.0.as_ref()?;
-        if is_loopback(destination.host()?) { None } else { matcher.intercept(destination) }
+        let rules = self.0.as_ref()?;
+        let is_direct = is_loopback(destination.host()?)
+            || rules.no_ports.iter().any(|no_port| no_port.contains(destination));
+        if is_direct { None } else { rules.matcher.intercept(destination) }
     }
 
     /// The proxy for `destination` in words, without user information.
@@ -123,6 +146,26 @@ impl Proxies {
         let mut value = self.intercept(destination)?.basic_auth()?.clone();
         value.set_sensitive(true);
         Some(value)
+    }
+}
+
+impl NoPort {
+    /// `None` for an entry without a port, which is the matcher's.
+    fn parse(entry: &str) -> Option<NoPort> {
+        let (host, port) = entry.rsplit_once(':')?;
+        // What has colons left is an address of IPv6: in brackets before a port, else without one.
+        let host = match host.strip_prefix('[') {
+            Some(address) => address.strip_suffix(']')?,
+            None if host.contains(':') => return None,
+            None => host,
+        };
+        let others = Matcher::builder().all("http://proxy.invalid").no(host).build();
+        Some(NoPort { port: port.parse().ok()?, others })
+    }
+
+    fn contains(&self, destination: &Uri) -> bool {
+        let default = if destination.scheme_str() == Some("https") { 443 } else { 80 };
+        destination.port_u16().unwrap_or(default) == self.port && self.others.intercept(destination).is_none()
     }
 }
 
@@ -180,6 +223,23 @@ mod tests {
         check("a.corp.test:5000", false);
         check("CORP.test", false);
         check("notcorp.test", true);
+    }
+
+    #[test]
+    fn an_entry_of_no_proxy_with_a_port_is_for_that_port_alone() {
+        let proxies = Proxies::all("http://proxy.test:3128", "a.test:5000,[fd00::1]:5000,10.0.0.1:443,:80");
+        let check = |url: &str, proxied: bool| {
+            let uri: Uri = url.parse().unwrap();
+            assert_eq!(proxies.intercept(&uri).is_some(), proxied, "{url}");
+        };
+        check("https://a.test:5000/v2/", false);
+        check("https://sub.a.test:5000/v2/", false);
+        check("https://a.test/v2/", true);
+        check("https://b.test:5000/v2/", true);
+        check("http://[fd00::1]:5000/v2/", false);
+        check("http://[fd00::1]/v2/", true);
+        check("https://10.0.0.1/v2/", false);
+        check("http://10.0.0.1/v2/", true);
     }
 
     #[test]

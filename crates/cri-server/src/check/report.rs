@@ -9,6 +9,8 @@ use refparse::Reference;
 use registry::{ClientPair, Fallback, HostsFile, PlannedHost, Probe, Scheme, Step, UnknownKey};
 use serde::Serialize;
 
+use crate::exposed::is_open_to_all;
+
 /// The whole.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -139,6 +141,12 @@ impl Report {
 
     pub(super) fn set_hosts(&mut self, plan: &[PlannedHost]) {
         self.hosts = plan.iter().map(HostReport::new).collect();
+        // containerd takes such a key without a word, so it is no more than a warning here.
+        let keys =
+            plan.iter().flat_map(|host| &host.client).map(|pair| pair.key.as_ref().unwrap_or(&pair.cert));
+        for key in keys.filter(|key| is_open_to_all(key)) {
+            self.warnings.push(format!("`{}` has a private key and every user may read it", key.display()));
+        }
         for problem in plan.iter().filter_map(|host| host.credentials_problem.as_ref()) {
             self.add_problem(problem);
         }
@@ -223,4 +231,48 @@ fn chain(error: &dyn Error) -> String {
     }
     texts.dedup();
     texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::Duration;
+
+    use registry::Capabilities;
+
+    use super::*;
+
+    #[test]
+    fn a_private_key_that_everyone_may_read_is_a_warning() {
+        let key = tempfile::NamedTempFile::new().expect("a file");
+        let host = PlannedHost {
+            name: "r.example".to_owned(),
+            url: "https://r.example/v2/".to_owned(),
+            is_mirror: false,
+            capabilities: Capabilities::ALL,
+            may_resolve: true,
+            scheme: Scheme::Https,
+            ca: Vec::new(),
+            client: vec![ClientPair { cert: "/nonexistent".into(), key: Some(key.path().to_owned()) }],
+            skip_verify: false,
+            headers: Vec::new(),
+            dial_timeout: Duration::from_secs(1),
+            proxy: None,
+            takes_callers_credentials: true,
+            credentials: None,
+            credentials_problem: None,
+        };
+        let reference = Reference::parse("r.example/a").expect("a reference");
+        let mut warned = [0o640, 0o644].into_iter().map(|mode| {
+            fs::set_permissions(key.path(), fs::Permissions::from_mode(mode)).expect("set");
+            let mut report = Report::new(&reference, Fallback::Always);
+            report.set_hosts(std::slice::from_ref(&host));
+            assert!(report.is_good());
+            report.warnings
+        });
+        assert_eq!(warned.next(), Some(Vec::new()));
+        let warning = format!("`{}` has a private key and every user may read it", key.path().display());
+        assert_eq!(warned.next(), Some(vec![warning]));
+    }
 }

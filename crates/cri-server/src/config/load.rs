@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use registry::ProxySetting;
+
+use crate::exposed::is_open_to_all;
 
 use super::key::KEYS;
 use super::{Config, ConfigErrors, Fault, Flags, Origin, Problem, document};
@@ -43,7 +44,7 @@ impl Config {
             self.registry.hosts.values().any(
                 |host| matches!(&host.proxy, Some(ProxySetting::Through(proxy)) if proxy.has_user_info()),
             );
-        let is_open = path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0);
+        let is_open = is_open_to_all(path);
         let warning = || format!("`{}` has a proxy's password and every user may read it", path.display());
         (has_password && is_open).then(warning).into_iter().collect()
     }
