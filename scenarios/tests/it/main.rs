@@ -15,3 +15,4 @@ mod layers;
 mod records;
 mod remove;
 mod replay;
+mod soak;
