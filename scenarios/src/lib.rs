@@ -20,6 +20,7 @@ mod linear;
 mod play;
 mod run;
 mod search;
+mod soak;
 mod watch;
 mod workload;
 mod world;
@@ -31,6 +32,7 @@ pub use history::{Answer, Event};
 pub use play::{Played, play};
 pub use run::{Run, run};
 pub use search::{Story, run_seed, shrink, smaller, workload_of};
+pub use soak::{Soaked, soak};
 pub use workload::{
     Access, Cut, IMAGES, Name, Operation, RegistryFault, RegistryFaultKind, Step, TAGS, Who, Workload,
 };

@@ -10,6 +10,7 @@ mod demo;
 mod deny;
 mod e2e;
 mod sim;
+mod soak;
 mod step;
 mod tidy;
 mod tools;
@@ -36,6 +37,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Searches for races in the simulator, by seed.
     Sim(sim::Arguments),
+    /// The same again and again, in the simulator, to see whether something is left.
+    Soak(soak::Arguments),
     /// Pulls an image through the daemon and shows what came of it.
     Demo(demo::Arguments),
     /// Licences, banned crates and sources of the dependencies.
@@ -61,6 +64,7 @@ fn run() -> anyhow::Result<()> {
         Task::E2e(arguments) => e2e::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Deny => deny::run(),
         Task::Tidy => tidy::run(),

@@ -16,3 +16,4 @@ mod records;
 mod remove;
 mod replay;
 mod schema1;
+mod soak;
