@@ -1,7 +1,9 @@
 //! What a pull leaves in containerd, and what it asks of the registry.
 
+use std::time::Duration;
+
 use sim::image::{Compression, File, Format, ImageBuilder, Index, Layer};
-use sim::registry::{Access, User};
+use sim::registry::{Access, Fault, Match, Rule, User};
 
 use crate::node::{HOST, Node, image, on_host};
 
@@ -180,4 +182,34 @@ async fn labels_that_others_set_survive_a_pull() {
     let record = images.get(&on_host("app:1")).await.unwrap();
     assert_eq!(record.labels.get("io.cri-containerd.pinned").map(String::as_str), Some("pinned"));
     assert!(node.store.status(pulled.image_id.as_str()).await.unwrap().unwrap().pinned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_comes_by_several_ranges_is_the_same_and_each_byte_is_sent_once() {
+    const RANGE: u64 = 8 << 10;
+    let containerd = sim::containerd::Containerd::new(sim::containerd::Options::default());
+    let registry = sim::registry::Registry::new(sim::registry::Options::default());
+    let node =
+        Node::configured(containerd, registry, "first", |client, _unpack| client.ranges.bytes = RANGE).await;
+    let layer = Layer::random("data", 300_000, 7, Compression::None);
+    let app = ImageBuilder::new().layer(layer).build();
+    node.registry.push("app", Some("1"), &app);
+    let blob = &app.layer_blobs()[0];
+    node.registry.inject(Rule::new(Match::path(blob.digest()), Fault::Delay(Duration::from_millis(400))));
+    let begin = tokio::time::Instant::now();
+    node.pull(&on_host("app:1")).await.unwrap();
+    let took = begin.elapsed();
+    node.settle().await;
+    node.assert_at_rest();
+    let requests = node.registry.requests();
+    let mut ranges: Vec<(u64, u64)> = requests
+        .iter()
+        .filter_map(|request| request.range.as_ref()?.strip_prefix("bytes=")?.split_once('-'))
+        .map(|(first, last)| (first.parse().unwrap(), last.parse::<u64>().unwrap() + 1))
+        .collect();
+    ranges.sort_unstable();
+    assert!(ranges.windows(2).all(|pair| pair[0].1 == pair[1].0), "{ranges:?}");
+    assert_eq!((ranges[0].0, ranges.last().unwrap().1), (0, blob.bytes().len() as u64));
+    let one_by_one = Duration::from_millis(400) * u32::try_from(ranges.len()).unwrap();
+    assert!(took * 3 < one_by_one, "{took:?} for {} ranges", ranges.len());
 }
