@@ -55,6 +55,18 @@ async fn without_fallback_another_server_in_the_file_is_still_a_mirror() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_fallback_a_foreign_layer_does_not_lead_to_the_registry_either() {
+    let world =
+        World::configured(settings("r.test", never()), None).hosts("r.test", "[host.\"http://m.test\"]");
+    world.network.serve("m.test:80", |_| Reply::new(404));
+    let mut layer = descriptor_of(MANIFEST);
+    layer.urls = vec!["https://r.test/layer".to_owned(), "https://other.test/layer".to_owned()];
+    world.session("r.test/app:1").blob(&layer, 0).await.map(drop).unwrap_err();
+    assert!(world.network.dialled().contains(&"other.test:443".to_owned()), "{:?}", world.network.dialled());
+    assert!(!world.network.dialled().contains(&"r.test:443".to_owned()), "{:?}", world.network.dialled());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_registrys_own_proxy_goes_before_the_environments_and_before_no_proxy() {
     let world = World::configured(
         |config| {
