@@ -52,6 +52,18 @@ impl Authorizer {
         }
     }
 
+    /// Whether `url`, to which a host leads, may be asked.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Fallback`].
+    pub(crate) fn check_may_dial(&self, shared: &Shared, url: &RedactedUrl) -> Result<(), ProtocolError> {
+        if shared.config.may_dial(&url.host_port(), self.wallet.registry()) {
+            Ok(())
+        } else {
+            Err(ProtocolError::Fallback { to: url.clone() })
+        }
+    }
+
     /// What of the credentials in use the host of `url` may know, to keep it out of error texts; `None` where this
     /// session is anonymous there.
     pub(crate) async fn secret_for(
@@ -179,6 +191,7 @@ impl Authorizer {
             TokenRequest::new(challenge, &scopes, credential, &options).map_err(Failure::TokenRequest)?;
         let realm =
             RedactedUrl::parse(&request.url).map_err(|error| Failure::from(ProtocolError::Url(error)))?;
+        self.check_may_dial(shared, &realm)?;
         let secret = credential.and_then(secret_of).map(Secret::expose);
         let fetch = fetch_token(shared, endpoint, url, &realm, request, secret);
         match shared.tokens.get(&key, fetch).await {

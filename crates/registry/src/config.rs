@@ -9,7 +9,7 @@ use auth::Host;
 use crate::hosts;
 use crate::node::CredentialSource;
 use crate::proxy::Proxies;
-use crate::settings::{ProxySetting, Registries, RegistrySettings};
+use crate::settings::{Fallback, ProxySetting, Registries, RegistrySettings};
 use crate::tls::RootFiles;
 
 /// systemd's default for services (systemd.exec(5), `$PATH`).
@@ -103,6 +103,13 @@ impl ClientConfig {
     /// What is configured for `host`, a registry's name or a host that is dialled.
     pub(crate) fn settings(&self, host: &str) -> Option<&RegistrySettings> {
         self.registries.get(&Host::parse(host).ok()?)
+    }
+
+    /// Whether `host` may be asked in a pull from `registry`: not the registry itself where only mirrors may be.
+    pub(crate) fn may_dial(&self, host: &str, registry: &str) -> bool {
+        let mirrors_only =
+            self.settings(registry).is_some_and(|settings| settings.fallback == Fallback::Never);
+        !mirrors_only || Host::parse(host) != Host::parse(registry)
     }
 
     /// Whose credentials of this node may go to `host` in a pull from `registry`, and where they are: those configured

@@ -138,6 +138,7 @@ impl Inner {
             if is_redirect(status) {
                 redirects += 1;
                 url = target(&url, response.headers(), redirects)?;
+                self.authorizer.check_may_dial(&self.shared, &url)?;
                 continue;
             }
             // One answer to a challenge for each origin on the way: a second 401 is a refusal.

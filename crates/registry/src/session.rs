@@ -14,7 +14,6 @@ use crate::endpoint::Endpoint;
 use crate::error::chain;
 use crate::hosts::{self, ConfigError, Host};
 use crate::retry::Budget;
-use crate::settings::Fallback;
 use crate::url::RedactedUrl;
 
 /// One pull's view of the hosts that serve a reference; clones share it.
@@ -50,7 +49,7 @@ impl Session {
 
 fn endpoints(shared: &Shared, registry: &str) -> Result<Vec<Arc<Endpoint>>, ConfigError> {
     let mut planned = hosts::plan(&shared.config.config_path, registry)?;
-    if shared.config.settings(registry).is_some_and(|settings| settings.fallback == Fallback::Never) {
+    if !shared.config.may_dial(registry, registry) {
         planned = hosts::mirrors_only(planned, registry)?;
     }
     Ok(planned.into_iter().enumerate().map(|(position, host)| endpoint(shared, position, host)).collect())
@@ -66,8 +65,10 @@ impl Inner {
     /// Where `descriptor` is to be had beside the registry: the URLs that it names, by https alone, after `position`
     /// hosts.
     pub(crate) fn foreign(&self, descriptor: &Descriptor, position: usize) -> Vec<Arc<Endpoint>> {
+        let (config, registry) = (&self.shared.config, self.reference.registry());
         let urls = descriptor.urls.iter().filter_map(|url| RedactedUrl::parse(url).ok());
-        let hosts = urls.filter(RedactedUrl::is_https).filter_map(|url| {
+        let urls = urls.filter(|url| url.is_https() && config.may_dial(&url.host_port(), registry));
+        let hosts = urls.filter_map(|url| {
             let planned = hosts::foreign(&self.shared.config.config_path, &url);
             // What is wrong with the settings of that host is a reason not to ask it.
             planned.inspect_err(|error| tracing::warn!(%url, cause = chain(error), "foreign layer")).ok()?

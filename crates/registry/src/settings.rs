@@ -34,7 +34,7 @@ pub enum Fallback {
     #[default]
     Always,
     /// Never: what no mirror serves is not pulled. Hosts under the registry's own name are left out wherever
-    /// `hosts.toml` has them.
+    /// `hosts.toml` has them, and mirrors that lead there are not followed.
     Never,
 }
 

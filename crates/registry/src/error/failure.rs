@@ -160,6 +160,12 @@ pub enum ProtocolError {
         /// The target.
         to: RedactedUrl,
     },
+    /// A mirror leads to the registry, which this node's configuration takes out.
+    #[error("leads to `{to}`, which is not asked: its `fallback` is `never`")]
+    Fallback {
+        /// Where to.
+        to: RedactedUrl,
+    },
     /// The answer to a range request is for another range.
     #[error("asked for bytes from {offset_bytes}, got the range `{got}`")]
     Range {

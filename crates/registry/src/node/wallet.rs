@@ -27,6 +27,10 @@ impl Wallet {
         Wallet { registry: registry.to_owned(), repository: repository.to_owned(), found: Mutex::default() }
     }
 
+    pub(crate) fn registry(&self) -> &str {
+        &self.registry
+    }
+
     /// The credential for `url`, asked for on the way of a request to `dialled`; reads it where that was not done yet.
     pub(crate) async fn find(&self, config: &ClientConfig, dialled: &str, url: &RedactedUrl) -> Found {
         let Some((host, source)) = self.source(config, dialled, url) else { return Ok(None) };

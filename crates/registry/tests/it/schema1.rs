@@ -106,7 +106,7 @@ async fn other_documents_than_the_descriptor_names_are_refused() {
     let world = World::new();
     world.network.serve("r.test:80", |seen| {
         if seen.target.contains("/long/") {
-            Reply::ok(vec![b' '; 4 * 1024 * 1024 + 1]).chunked()
+            Reply::ok(vec![b' '; usize::try_from(oci::DOCUMENT_BYTES_MAX).unwrap() + 1]).chunked()
         } else if seen.target.contains("/cut/") {
             Reply::ok(signed("x").replace("eyJ", "!!!"))
         } else {

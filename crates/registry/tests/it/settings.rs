@@ -55,6 +55,37 @@ async fn without_fallback_another_server_in_the_file_is_still_a_mirror() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_fallback_a_foreign_layer_does_not_lead_to_the_registry_either() {
+    let world =
+        World::configured(settings("r.test", never()), None).hosts("r.test", "[host.\"http://m.test\"]");
+    world.network.serve("m.test:80", |_| Reply::new(404));
+    let mut layer = descriptor_of(MANIFEST);
+    layer.urls = vec!["https://r.test/layer".to_owned(), "https://other.test/layer".to_owned()];
+    world.session("r.test/app:1").blob(&layer, 0).await.map(drop).unwrap_err();
+    assert!(world.network.dialled().contains(&"other.test:443".to_owned()), "{:?}", world.network.dialled());
+    assert!(!world.network.dialled().contains(&"r.test:443".to_owned()), "{:?}", world.network.dialled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_fallback_a_mirror_does_not_lead_to_the_registry_either() {
+    let world = World::configured(settings("r.test", never()), None)
+        .hosts("r.test", "[host.\"http://m1.test\"]\n[host.\"http://m2.test\"]");
+    world.network.serve("m1.test:80", |_| Reply::new(307).header("location", "http://r.test/blob"));
+    world.network.serve("m2.test:80", |_| {
+        Reply::new(401).header("www-authenticate", "Bearer realm=\"http://r.test/token\"")
+    });
+    world.network.serve("r.test:80", |_| Reply::ok(MANIFEST));
+    let error = world.session("r.test/app:1").manifest(&descriptor_of(MANIFEST)).await.unwrap_err();
+    let line = line(&error);
+    let leads = |path: &str| {
+        format!("leads to `http://r.test/{path}`, which is not asked: its `fallback` is `never`")
+    };
+    assert!(line.contains(&format!("host `m1.test`: {}; ", leads("blob"))), "{line}");
+    assert!(line.ends_with(&format!("host `m2.test`: {}", leads("token?<redacted>"))), "{line}");
+    assert!(world.network.dialled().iter().all(|address| address != "r.test:80"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_registrys_own_proxy_goes_before_the_environments_and_before_no_proxy() {
     let world = World::configured(
         |config| {
