@@ -221,3 +221,25 @@ async fn ip(arguments: &[&str]) -> anyhow::Result<()> {
     ensure!(output.status.success(), "ip {arguments:?} ended with {}: {}", output.status, stderr.trim());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::begins_from;
+
+    #[test]
+    fn only_the_first_packet_of_a_connection_begins_it() {
+        let packet = |version: u8, protocol: u8, flags: u8| {
+            let mut packet = [0; 40];
+            packet[0] = version << 4 | 5;
+            packet[9] = protocol;
+            packet[20..22].copy_from_slice(&4711_u16.to_be_bytes());
+            packet[33] = flags;
+            packet
+        };
+        assert_eq!(begins_from(&packet(4, 6, 0x02)), Some(4711));
+        for other in [packet(4, 6, 0x12), packet(4, 6, 0x10), packet(4, 17, 0x02), packet(6, 6, 0x02)] {
+            assert_eq!(begins_from(&other), None);
+        }
+        assert_eq!(begins_from(&packet(4, 6, 0x02)[..30]), None);
+    }
+}
