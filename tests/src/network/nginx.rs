@@ -189,7 +189,8 @@ fn text(front: &Front, registry: &Registry, port: u16, folder: PathBuf) -> Strin
     format!(
         r#"user root;
 daemon off;
-worker_processes 1;
+# One process: workers outlive a master that is killed.
+master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 events {{ worker_connections 1024; }}
