@@ -5,11 +5,12 @@
 //! of packets, so that TCP itself does what it does: slow starts, retransmissions, windows. Relies on root, on
 //! `/dev/net/tun` and on iproute2's `ip`. Its addresses are of the range that is set apart for benchmarks.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -54,8 +55,12 @@ pub struct Quality {
 pub struct Link {
     namespace: Namespace,
     far: Ipv4Addr,
+    dials: Dials,
     carrying: Vec<JoinHandle<()>>,
 }
+
+/// The ports from which connections to the far end were begun; what is sent again has the same.
+type Dials = Arc<Mutex<BTreeSet<u16>>>;
 
 /// A network namespace with a name, removed when dropped.
 #[derive(Debug)]
@@ -89,9 +94,20 @@ impl Link {
         ip(&[&inside[..], &["address", "add", &format!("{far_address}/30"), "dev", &far_name]].concat())
             .await?;
         ip(&[&inside[..], &["link", "set", &far_name, "up"]].concat()).await?;
-        let mut carrying = carry(&near, &far, quality, quality.seed);
-        carrying.extend(carry(&far, &near, quality, !quality.seed));
-        Ok(Self { namespace, far: far_address, carrying })
+        let dials = Dials::default();
+        let mut carrying = carry(&near, &far, quality, quality.seed, Some(Arc::clone(&dials)));
+        carrying.extend(carry(&far, &near, quality, !quality.seed, None));
+        Ok(Self { namespace, far: far_address, dials, carrying })
+    }
+
+    /// The address of the far end.
+    pub fn far(&self) -> Ipv4Addr {
+        self.far
+    }
+
+    /// How many connections to the far end were begun, whatever became of them.
+    pub fn dials(&self) -> usize {
+        self.dials.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// A listener at the far end; what it is asked from here crosses the link both ways.
@@ -144,7 +160,13 @@ impl Drop for Namespace {
 }
 
 /// Carries packets one way: one task takes them and decides, the other lets them go when it is time.
-fn carry(from: &Arc<AsyncDevice>, to: &Arc<AsyncDevice>, quality: Quality, seed: u64) -> Vec<JoinHandle<()>> {
+fn carry(
+    from: &Arc<AsyncDevice>,
+    to: &Arc<AsyncDevice>,
+    quality: Quality,
+    seed: u64,
+    dials: Option<Dials>,
+) -> Vec<JoinHandle<()>> {
     let (from, to) = (Arc::clone(from), Arc::clone(to));
     let (sender, mut queue) = mpsc::channel::<(Instant, Bytes)>(QUEUE_PACKETS);
     let taking = tokio::spawn(async move {
@@ -152,6 +174,10 @@ fn carry(from: &Arc<AsyncDevice>, to: &Arc<AsyncDevice>, quality: Quality, seed:
         let mut buffer = vec![0; PACKET_BYTES_MAX];
         let mut line_free_at = Instant::now();
         while let Ok(count) = from.recv(&mut buffer).await {
+            if let (Some(dials), Some(port)) = (&dials, begins_from(buffer.get(..count).unwrap_or_default()))
+            {
+                dials.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+            }
             if random.random_bool(quality.loss_percent / 100.0) {
                 continue;
             }
@@ -175,9 +201,45 @@ fn carry(from: &Arc<AsyncDevice>, to: &Arc<AsyncDevice>, quality: Quality, seed:
     vec![taking, giving]
 }
 
+/// The port from which `packet` begins a connection, if it does: a SYN without an ACK (RFC 9293, section 3.1) in an IPv4
+/// packet (RFC 791, section 3.1).
+fn begins_from(packet: &[u8]) -> Option<u16> {
+    const TCP: u8 = 6;
+    const SYN: u8 = 0x02;
+    const ACK: u8 = 0x10;
+    let first = *packet.first()?;
+    let (version, head_bytes) = (first >> 4, usize::from(first & 0x0f) * 4);
+    let segment = packet.get(head_bytes..)?;
+    let begins = version == 4 && *packet.get(9)? == TCP && segment.get(13)? & (SYN | ACK) == SYN;
+    let port = [*segment.first()?, *segment.get(1)?];
+    begins.then(|| u16::from_be_bytes(port))
+}
+
 async fn ip(arguments: &[&str]) -> anyhow::Result<()> {
     let output = Command::new("ip").args(arguments).output().await.context("cannot start ip")?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "ip {arguments:?} ended with {}: {}", output.status, stderr.trim());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins_from;
+
+    #[test]
+    fn only_the_first_packet_of_a_connection_begins_it() {
+        let packet = |version: u8, protocol: u8, flags: u8| {
+            let mut packet = [0; 40];
+            packet[0] = version << 4 | 5;
+            packet[9] = protocol;
+            packet[20..22].copy_from_slice(&4711_u16.to_be_bytes());
+            packet[33] = flags;
+            packet
+        };
+        assert_eq!(begins_from(&packet(4, 6, 0x02)), Some(4711));
+        for other in [packet(4, 6, 0x12), packet(4, 6, 0x10), packet(4, 17, 0x02), packet(6, 6, 0x02)] {
+            assert_eq!(begins_from(&other), None);
+        }
+        assert_eq!(begins_from(&packet(4, 6, 0x02)[..30]), None);
+    }
 }

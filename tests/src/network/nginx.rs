@@ -57,6 +57,8 @@ pub struct Answered {
     pub status: u16,
     /// The bytes of its body that were sent.
     pub body_bytes: u64,
+    /// When it ended, since 1970.
+    pub at: Duration,
 }
 
 impl Answered {
@@ -166,6 +168,7 @@ fn answered(line: &str) -> Option<Answered> {
         has_authorization: text("authorization")? == "sent",
         status: text("status")?.parse().ok()?,
         body_bytes: text("body_bytes")?.parse().ok()?,
+        at: Duration::try_from_secs_f64(text("at")?.parse().ok()?).ok()?,
     })
 }
 
@@ -186,7 +189,8 @@ fn text(front: &Front, registry: &Registry, port: u16, folder: PathBuf) -> Strin
     format!(
         r#"user root;
 daemon off;
-worker_processes 1;
+# One process: workers outlive a master that is killed.
+master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 events {{ worker_connections 1024; }}
@@ -199,7 +203,7 @@ http {{
   map $http_authorization $authorization {{ default sent; "" none; }}
   map $request_uri $is_logged {{ default 1; /nginx-status 0; }}
   log_format answers escape=json
-    '{{"method":"$request_method","target":"$request_uri","range":"$http_range","authorization":"$authorization","status":"$status","body_bytes":"$body_bytes_sent"}}';
+    '{{"method":"$request_method","target":"$request_uri","range":"$http_range","authorization":"$authorization","status":"$status","body_bytes":"$body_bytes_sent","at":"$msec"}}';
   access_log {folder}/access.log answers if=$is_logged;
   default_type application/octet-stream;
   sendfile on;
