@@ -18,7 +18,7 @@ use crate::watch::Watch;
 pub const HOST: &str = "localhost:5000";
 
 /// Simulated time after which all that was begun has ended: longer than every retry of the product but its stalls.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_secs(30);
 
 /// Who unpacks layers in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
