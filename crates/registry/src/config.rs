@@ -59,7 +59,7 @@ pub struct ClientConfig {
 /// How a big blob is fetched by several requests at the same time. What comes before its turn is kept in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ranges {
-    /// Bytes of one range that is fetched ahead. Default 4 MiB.
+    /// Bytes of one range that is fetched ahead, at most; those of smaller blobs are shorter. Default 4 MiB.
     pub bytes: u64,
     /// Most requests for one blob at the same time; 1 is one after the other. Default 8.
     pub width_max: NonZeroUsize,

@@ -11,15 +11,21 @@ use crate::config::Ranges;
 
 /// Shortest time over which a pace is measured.
 const MEASURE: Duration = Duration::from_millis(250);
-/// Cycles of all requests over which it is measured where there are several.
-const CYCLES: u64 = 2;
+/// Cycles of all requests over which it is measured where there are several. The shortest: who is slow needs help now.
+const CYCLES: u64 = 1;
+/// How many are tried first where one is not enough.
+const FIRST: usize = 4;
+/// A blob is cut into at least so many ranges, unless they would be shorter than is worth a request.
+const PARTS: u64 = 16;
+const RANGE_BYTES_MIN: u64 = 512 << 10;
 /// Ranges after which, having found that more requests bring nothing, it is tried again.
 const HOLD_RANGES: u64 = 32;
 /// The head's length in ranges where one request at a time is enough: each new one costs a round trip.
 const HEAD_RANGES_MAX: u64 = 8;
 
 pub(super) struct Width {
-    ranges: Ranges,
+    max: usize,
+    range_bytes: u64,
     now: usize,
     head_bytes: u64,
     /// Bytes a second with half as many requests.
@@ -40,11 +46,21 @@ struct Measured {
 impl Width {
     /// For `rest` bytes.
     pub(super) fn new(ranges: Ranges, rest: u64) -> Width {
-        let bytes = ranges.bytes.max(1);
+        let (max, range_bytes) =
+            (ranges.width_max.get(), ranges.bytes.min((rest / PARTS).max(RANGE_BYTES_MIN)).max(1));
         // Not worth a second request.
-        let is_lone = ranges.width_max.get() == 1 || rest <= bytes.saturating_mul(2);
-        let head_bytes = if is_lone { u64::MAX } else { bytes };
-        Width { ranges, now: 1, head_bytes, before: None, hold_to: 0, measure_from: 0, measured: None }
+        let is_lone = max == 1 || rest <= range_bytes.saturating_mul(2);
+        let head_bytes = if is_lone { u64::MAX } else { range_bytes };
+        Width {
+            max,
+            range_bytes,
+            now: 1,
+            head_bytes,
+            before: None,
+            hold_to: 0,
+            measure_from: 0,
+            measured: None,
+        }
     }
 
     /// How many requests there should be.
@@ -54,7 +70,7 @@ impl Width {
 
     /// Bytes of one range that is fetched ahead.
     pub(super) fn ahead_bytes(&self) -> u64 {
-        self.ranges.bytes.max(1)
+        self.range_bytes
     }
 
     /// Bytes of a range that streams through.
@@ -80,7 +96,7 @@ impl Width {
         } else {
             // Whole cycles of the requests, for their bytes come in bursts. No chunk goes beyond the end of its range, so
             // this ends at one as it began.
-            measured.bytes >= CYCLES * self.now as u64 * self.ranges.bytes.max(1)
+            measured.bytes >= CYCLES * self.now as u64 * self.range_bytes
         };
         if !is_enough {
             return;
@@ -95,14 +111,14 @@ impl Width {
     fn decide(&mut self, rate: f64, is_starved: bool, position: u64, asked_to: u64) {
         // A fifth more is worth it; less may be chance.
         let has_gained = self.before.take().is_none_or(|before| rate > before * 1.2);
-        let may_grow = position >= self.hold_to && self.now < self.ranges.width_max.get();
+        let may_grow = position >= self.hold_to && self.now < self.max;
         if !has_gained {
             self.shrink(asked_to);
         } else if is_starved && may_grow {
-            // Of one request the pace is not known well enough to compare: the second one hides its round trips in any
-            // case.
+            // Of one request the pace is not known well enough to compare: others hide its round trips in any case.
             self.before = (self.now > 1).then_some(rate);
-            self.now = (self.now * 2).min(self.ranges.width_max.get());
+            let more = if self.now == 1 { FIRST } else { self.now * 2 };
+            self.now = more.min(self.max);
             self.measure_from = asked_to;
         } else if self.now == 1 && !is_starved {
             self.head_bytes = (self.head_bytes * 2).min(self.ahead_bytes() * HEAD_RANGES_MAX);
@@ -160,8 +176,8 @@ mod tests {
     async fn it_stays_where_the_link_is_full() {
         let (mut width, mut position) = (width(), 0);
         let full = |width: usize| Duration::from_millis(800).div_f64(width.min(2) as f64);
-        read(&mut width, &mut position, 30, full, 1.0).await;
-        assert_eq!(width.now(), 2);
+        read(&mut width, &mut position, 40, full, 1.0).await;
+        assert_eq!(width.now(), 4);
     }
 
     #[tokio::test(start_paused = true)]
@@ -186,9 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_of_two_ranges_is_asked_for_at_once() {
-        let ranges = Ranges { bytes: RANGE, ..Ranges::default() };
-        assert_eq!(Width::new(ranges, 2 * RANGE).head_bytes(), u64::MAX);
-        assert_eq!(Width::new(ranges, 2 * RANGE + 1).head_bytes(), RANGE);
+    fn a_small_blob_is_asked_for_at_once_and_a_larger_one_in_ranges_that_are_worth_it() {
+        let head = |rest| Width::new(Ranges::default(), rest).head_bytes();
+        assert_eq!(head(RANGE), u64::MAX);
+        assert_eq!(head(RANGE + 1), RANGE_BYTES_MIN);
+        assert_eq!(head(32 * RANGE), 2 * RANGE);
+        assert_eq!(head(1 << 40), 4 * RANGE);
     }
 }
