@@ -4,7 +4,6 @@
 //! never refused here; it is asked last, and one request at a time finds out whether it is back.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ const HOSTS_MAX: usize = 256;
 const PROBE_AFTER_MIN: Duration = Duration::from_secs(5);
 /// Longest such time.
 const PROBE_AFTER_MAX: Duration = Duration::from_secs(120);
+/// How long a host is taken to send whole blobs only: servers are replaced.
+const NO_RANGES_FOR: Duration = Duration::from_secs(3600);
 /// Longest that a host's word keeps other requests from it.
 const PATIENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -40,7 +41,6 @@ impl Hosts {
 #[derive(Debug)]
 pub(crate) struct Health {
     state: Mutex<State>,
-    no_ranges: AtomicBool,
     /// Permits for the big blobs that come from it at the same time.
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -50,6 +50,8 @@ struct State {
     down: Option<Down>,
     /// Asked for by the host (429, `Retry-After`).
     not_before: Option<Instant>,
+    /// Until when it is held to send whole blobs only.
+    no_ranges_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -62,11 +64,7 @@ struct Down {
 
 impl Health {
     fn new(streams: usize) -> Health {
-        Health {
-            state: Mutex::default(),
-            no_ranges: AtomicBool::new(false),
-            streams: Arc::new(Semaphore::new(streams)),
-        }
+        Health { state: Mutex::default(), streams: Arc::new(Semaphore::new(streams)) }
     }
 
     /// Why the host was out of reach when it was last asked; `None` where it was not.
@@ -136,12 +134,14 @@ impl Health {
 
     /// Whether the host sends whole blobs only.
     pub(crate) fn has_no_ranges(&self) -> bool {
-        self.no_ranges.load(Ordering::Relaxed)
+        lock(&self.state).no_ranges_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Takes note that it does; true where that is news.
     pub(crate) fn set_no_ranges(&self) -> bool {
-        !self.no_ranges.swap(true, Ordering::Relaxed)
+        let is_news = !self.has_no_ranges();
+        lock(&self.state).no_ranges_until = Some(Instant::now() + NO_RANGES_FOR);
+        is_news
     }
 }
 
@@ -196,6 +196,16 @@ mod tests {
         assert_eq!(waited().await, 7);
         health.be_patient(Duration::from_secs(86_400));
         assert_eq!(waited().await, 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_a_host_sends_no_ranges_is_known_for_an_hour() {
+        let health = Health::new(1);
+        assert!(health.set_no_ranges());
+        assert!(!health.set_no_ranges());
+        tokio::time::advance(NO_RANGES_FOR).await;
+        assert!(!health.has_no_ranges());
+        assert!(health.set_no_ranges());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{BlobSource, PROGRESS_BYTES};
 use crate::body::Pace;
 use crate::content_range::ContentRange;
 use crate::endpoint::Endpoint;
-use crate::error::{Failure, ProtocolError};
+use crate::error::{Failure, ProtocolError, chain};
 use crate::exchange::Call;
 
 /// Most characters shown of a peer's `Content-Range`.
@@ -57,9 +57,11 @@ impl Part {
         match part {
             // Some servers know no ranges and say so in their own way.
             Err(failure) if from_start && wanted.or_whole && is_about_range(&failure) => {
-                no_ranges(endpoint, &crate::error::chain(&failure));
                 let response = request(source, endpoint, None).await?;
-                Part::of(source, endpoint, Wanted { end: size, ..wanted }, response)
+                let part = Part::of(source, endpoint, Wanted { end: size, ..wanted }, response)?;
+                // Only now it is known that the range was at fault, and not the blob.
+                no_ranges(endpoint, &chain(&failure));
+                Ok(part)
             }
             part => part,
         }
@@ -165,7 +167,7 @@ fn no_ranges(endpoint: &Endpoint, cause: &str) {
 fn is_about_range(failure: &Failure) -> bool {
     match failure {
         Failure::Server { status, .. } => matches!(status, 204 | 400 | 405 | 416 | 501),
-        Failure::Protocol(ProtocolError::Range { .. }) | Failure::SizeMismatch { .. } => true,
+        Failure::Protocol(ProtocolError::Range { .. }) => true,
         _ => false,
     }
 }
