@@ -16,7 +16,7 @@ pub struct DaemonConfig {
     pub containerd: PathBuf,
     /// The `certs.d` folder.
     pub certs_d: PathBuf,
-    /// Lines of TOML for the file's end: tables of their own.
+    /// Lines of TOML for the file's end: keys of `[registry]`, then tables of their own.
     pub more: String,
     /// Variables of its environment.
     pub environment: Vec<(&'static str, String)>,

@@ -30,7 +30,7 @@ async fn a_network_that_resets_every_twentieth_chunk() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_ends_early_is_gone_on_with() -> anyhow::Result<()> {
-    let node = super::node().await?;
+    let node = super::node_without_ranges().await?;
     let registry = Registry::start(Access::Plain).await?;
     let image = super::incompressible(&[4 << 20]);
     push(&registry, "team/app:1", &image, Format::Oci).await?;

@@ -31,7 +31,7 @@ async fn a_pull_through_cache_serves_as_a_mirror() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pull_goes_on_at_the_registry_where_its_mirror_died() -> anyhow::Result<()> {
     const DIES_AT: u64 = 3 << 20;
-    let node = super::node().await?;
+    let node = super::node_without_ranges().await?;
     let registry = Registry::start(Access::Plain).await?;
     let image = super::incompressible(&[6 << 20]);
     push(&registry, "team/app:1", &image, Format::Oci).await?;

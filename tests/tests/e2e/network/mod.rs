@@ -17,7 +17,7 @@ mod redirects;
 mod servers;
 
 use sim::image::{Compression, Image, ImageBuilder, Layer};
-use tests::{Containerd, Node, Version};
+use tests::{Containerd, Daemon, DaemonConfig, Node, Version};
 
 /// Heads of answers, and documents that are small: what a pull costs beside its layers.
 const OVERHEAD_BYTES: u64 = 16 << 10;
@@ -25,6 +25,15 @@ const OVERHEAD_BYTES: u64 = 16 << 10;
 /// A node whose containerd has no image.
 async fn node() -> anyhow::Result<Node> {
     Node::beside(Containerd::start(Version::V2).await?).await
+}
+
+/// One that fetches a blob by one request at a time, for tests in which it counts where a connection breaks: how ranges are
+/// shared out over several depends on the pace of the machine.
+async fn node_without_ranges() -> anyhow::Result<Node> {
+    let containerd = Containerd::start(Version::V2).await?;
+    let config = DaemonConfig { more: "range_width = 1\n".to_owned(), ..Daemon::config(&containerd) };
+    let daemon = Daemon::start_with(&containerd, &config).await?;
+    Ok(Node::of(containerd, daemon))
 }
 
 /// Writes the `hosts.toml` of the registry `host`.

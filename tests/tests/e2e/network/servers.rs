@@ -35,3 +35,28 @@ async fn a_server_that_ignores_ranges() -> anyhow::Result<()> {
 async fn a_server_that_does_not_tell_lengths() -> anyhow::Result<()> {
     pull_from(&Front { without_length: true, ..Front::default() }).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_limits_each_connection() -> anyhow::Result<()> {
+    let node = super::node().await?;
+    let registry = Registry::start(Access::Plain).await?;
+    let image = super::incompressible(&[8 << 20]);
+    push(&registry, "team/app:1", &image, Format::Oci).await?;
+    let front = Front { rate_bytes: Some(1 << 20), ..Front::default() };
+    let nginx = Nginx::start(&registry, &front).await?;
+    certs_d(&node.containerd().certs_d(), &nginx.host(), None)?;
+
+    let image_ref = node.images().await?.pull(&format!("{}/team/app:1", nginx.host())).await?;
+    assert_eq!(image_ref, image.config().digest());
+    let answered = nginx.all_answered().await?;
+    let layer = &image.layer_blobs()[0];
+    let of_layer = answered.iter().filter(|answer| answer.target.contains(layer.digest()));
+    let (mut ranges, mut sent) = (0, 0);
+    for answer in of_layer {
+        assert_eq!(answer.status, 206, "{answer:?}");
+        (ranges, sent) = (ranges + 1, sent + answer.body_bytes);
+    }
+    assert!(ranges > 4, "{answered:?}");
+    assert_eq!(sent, layer.size(), "{answered:?}");
+    Ok(())
+}
