@@ -234,7 +234,7 @@ fn tables_of_single_hosts() {
 [registry."docker.io"]
 fallback = "never"
 proxy = "http://jane:hunter2@proxy.example:3128"
-credentials = { docker_config = "/root/.docker/config.json" }
+credentials = { docker_config = "/etc/docker/config.json" }
 credential_domain = ["mirror.example:5000", "[::1]:5000"]
 [registry."mirror.example:5000"]
 fallback = "always"
@@ -255,7 +255,7 @@ credentials.file = "/etc/secret"
                 ),
                 credentials: Some(
                     DockerConfig(
-                        "/root/.docker/config.json",
+                        "/etc/docker/config.json",
                     ),
                 ),
                 credential_domain: {

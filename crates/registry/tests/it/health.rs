@@ -18,7 +18,7 @@ fn black_hole() -> (World, Network) {
     let dialer = Dialer::new(tower::service_fn(move |uri: http::Uri| {
         let network = reachable.clone();
         async move {
-            match network.dialer_for(&uri) {
+            match network.dial_if_served(&uri) {
                 Some(dialled) => dialled,
                 None => std::future::pending().await,
             }

@@ -193,14 +193,14 @@ async fn a_server_that_knows_no_ranges_is_asked_once_and_remembered() {
 #[tokio::test(start_paused = true)]
 async fn a_blob_that_is_not_what_it_should_be_does_not_take_the_ranges_from_its_host() {
     let world = world(|_config| {});
-    let missing = Arc::new(AtomicUsize::new(0));
-    let requests = Arc::clone(&missing);
-    world.network.serve("r.test:80", move |seen| match requests.fetch_add(1, Ordering::Relaxed) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&requests);
+    world.network.serve("r.test:80", move |seen| match count.fetch_add(1, Ordering::Relaxed) {
         0 | 1 => Reply::new(400),
         _ => honest(seen),
     });
     world.session("r.test/app:1").blob(&descriptor(), 0).await.unwrap_err();
-    assert_eq!(missing.load(Ordering::Relaxed), 2);
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
     assert_eq!(read(open(&world).await).await, content());
     assert!(ranges(&world)[2..].iter().all(Option::is_some));
 }

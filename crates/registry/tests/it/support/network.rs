@@ -94,7 +94,7 @@ impl Network {
     }
 
     /// What a dial of a server comes to, `None` where there is no such server.
-    pub(crate) fn dialer_for(&self, uri: &Uri) -> Option<io::Result<BoxedIo>> {
+    pub(crate) fn dial_if_served(&self, uri: &Uri) -> Option<io::Result<BoxedIo>> {
         self.dial(uri).map(Ok).ok()
     }
 
