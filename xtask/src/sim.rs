@@ -4,14 +4,14 @@ mod planted;
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
-use crate::cargo::{build_release_binary, cargo};
-use crate::step::{run as command, step};
+use crate::cargo::{build_release_binary, cargo, root};
+use crate::step::{output, run as command, step};
 
-/// The fixed seeds of a CI run, and how many seconds fresh ones are tried.
+/// How many seeds a CI run tries of those that are the same for ever, and of those that are the commit's own.
 const FIXED_SEEDS: u64 = 5_000;
-const FRESH_SECONDS: u64 = 60;
+const FRESH_SEEDS: u64 = 10_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -61,7 +61,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     command(std::process::Command::new(build()?).args(words))
 }
 
-/// What CI runs: the same seeds every time, then others.
+/// What CI runs: the same seeds every time, then others for each commit. Those follow from the commit's tree, so that a run
+/// that fails fails again, and one that passed here passes there.
 ///
 /// # Errors
 /// Where a seed fails; its story has been printed.
@@ -72,8 +73,21 @@ pub(crate) fn check() -> anyhow::Result<()> {
         command(std::process::Command::new(&program).args(["--start", "1", "--seeds", &seeds]))
     })?;
     step("simulator: fresh seeds", || {
-        command(std::process::Command::new(&program).args(["--seconds", &FRESH_SECONDS.to_string()]))
+        let (start, seeds) = (start_of(&tree()?)?.to_string(), FRESH_SEEDS.to_string());
+        command(std::process::Command::new(&program).args(["--start", &start, "--seeds", &seeds]))
     })
+}
+
+/// Id of the tree of the commit that is checked out.
+fn tree() -> anyhow::Result<String> {
+    let mut git = std::process::Command::new("git");
+    output(git.current_dir(root()).args(["rev-parse", "HEAD^{tree}"])).context("the seeds follow from a git commit")
+}
+
+/// The first seed for a tree: its id's first 48 bits, far from the seeds of other trees.
+fn start_of(tree: &str) -> anyhow::Result<u64> {
+    let digits = tree.get(..12).with_context(|| format!("`{tree}` is no tree id"))?;
+    u64::from_str_radix(digits, 16).with_context(|| format!("`{tree}` is no tree id"))
 }
 
 /// Builds the search, optimised: it makes its choices fifty times faster so.
@@ -91,4 +105,15 @@ fn scenario(name: &str, arguments: &Arguments) -> anyhow::Result<()> {
         (None, None) => &mut tests,
     };
     command(tests.env("RUST_BACKTRACE", "0"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seeds_follow_from_the_tree() {
+        let tree = super::tree().expect("the tests run in a checkout");
+        assert!(super::start_of(&tree).expect("git prints hexadecimal digits") < 1 << 48);
+        assert_eq!(super::start_of("0000000000ff9a").expect("digits"), 255);
+        assert!(super::start_of("main").is_err());
+    }
 }

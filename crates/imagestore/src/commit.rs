@@ -73,8 +73,8 @@ impl ImageStore {
     /// appears.
     ///
     /// # Errors
-    /// [`StoreError`], after the records that were new are taken back and what the lease held is collected. Where
-    /// containerd does not do that either, the lease stays in it, and recovery ends what was begun.
+    /// [`StoreError`]. Where containerd refused a record, those that were new are taken back, and what the lease held is
+    /// collected. Where it did not answer, recovery ends what was begun: the image is then fully there or fully gone.
     ///
     /// # Cancel safety
     /// None: run it on a task of its own. After a dropped call the lease is deleted, and some of the records may stay.
@@ -84,63 +84,41 @@ impl ImageStore {
         let _ordered = self.shared.changing.lock(&names).await;
         let images = lease.client().images();
         let mut created = Vec::new();
-        let written = self.write_all(&images, &records, &mut created).await;
+        let written = write_all(&images, &records, &mut created).await;
         let Err(error) = written else {
+            // The image is fully there, whatever comes of entering it: containerd's next answer brings the index to it.
+            let entered = self.refresh_all(&names).await;
             lease.release().await;
-            return Ok(());
+            return entered;
         };
-        match self.take_back(&images, &created, image.target).await {
-            Ok(()) => lease.discard().await,
-            Err(second) => {
-                tracing::warn!(image = %image.reference, error = %second, "records not taken back; recovery will");
+        let undone = match is_unanswered(&error) {
+            true => Err(error),
+            false => self.take_back(&images, &created, image.target).await.and(Ok(error)),
+        };
+        match undone {
+            Ok(error) => {
+                lease.discard().await;
+                Err(error)
+            }
+            // Taking back what containerd may have written since would also take what another client made of it (found by
+            // the simulator, 2026-11-27).
+            Err(error) => {
+                tracing::warn!(image = %image.reference, %error, "records half written; recovery ends it");
                 lease.abandon();
+                self.shared.recovery_wanted.notify_one();
+                Err(error)
             }
         }
-        Err(error)
     }
 
-    async fn write_all(
-        &self,
-        images: &Images,
-        records: &[ImageRecord],
-        created: &mut Vec<String>,
-    ) -> Result<(), StoreError> {
-        for record in records {
-            let name = &record.name;
-            let is_new = self.is_new(images, name).await?;
-            match write_record(images, record).await {
-                Ok(Written::Created) => created.push(name.clone()),
-                Ok(Written::Updated | Written::Unchanged) => {}
-                Err(error) => {
-                    // containerd went away after the record was written and before it said so: counted as ours, or one
-                    // record without the others and without a lease would stay (found by the simulator, 2026-11-24).
-                    if is_new && is_unanswered(&error) {
-                        created.push(name.clone());
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        for record in records {
-            self.refresh(&record.name).await?;
+    async fn refresh_all(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
+        for name in names {
+            self.refresh(name).await?;
         }
         Ok(())
     }
 
-    /// Whether there is no record called `name` yet. The index says so for nothing, but only once it is built: a pull may
-    /// come before, and must not take back what earlier processes wrote (found by the simulator, 2026-11-24).
-    async fn is_new(&self, images: &Images, name: &str) -> Result<bool, StoreError> {
-        if self.check_ready().is_ok() {
-            return Ok(self.index().target(name).is_none());
-        }
-        match images.get(name).await {
-            Ok(_) => Ok(false),
-            Err(error) if error.is_not_found() => Ok(true),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Deletes the records that a failed commit created, or may have, the id last.
+    /// Deletes the records that a refused commit created, the id last.
     async fn take_back(
         &self,
         images: &Images,
@@ -150,13 +128,28 @@ impl ImageStore {
         for name in created.iter().rev() {
             match images.delete(name, Some(target), false).await {
                 Ok(()) => {}
-                Err(error) if error.is_not_found() => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition) => {}
                 Err(error) => return Err(error.into()),
             }
             self.refresh(name).await?;
         }
         Ok(())
     }
+}
+
+/// Writes `records` in their order; `created` gets the names of those that were not there.
+async fn write_all(
+    images: &Images,
+    records: &[ImageRecord],
+    created: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    for record in records {
+        if write_record(images, record).await? == Written::Created {
+            created.push(record.name.clone());
+        }
+    }
+    Ok(())
 }
 
 /// Whether the call that failed may have had its effect.

@@ -49,10 +49,13 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(record: &ImageRecord, details: Option<Arc<Details>>) -> Entry {
         let pinned = record.labels.get(labels::CRI_PINNED).is_some_and(|v| v == labels::CRI_PINNED_PINNED);
-        let converted_from = record.labels.get(labels::CONVERTED_SCHEMA1);
-        let converted_from = converted_from.and_then(|digest| Digest::parse(digest).ok());
-        Entry { target: record.target.clone(), pinned, converted_from, details }
+        Entry { target: record.target.clone(), pinned, converted_from: converted_from(record), details }
     }
+}
+
+/// Digest of the Docker schema 1 manifest that the target of `record` was made of, where the record says so.
+pub(crate) fn converted_from(record: &ImageRecord) -> Option<Digest> {
+    Digest::parse(record.labels.get(labels::CONVERTED_SCHEMA1)?).ok()
 }
 
 /// All records of containerd's namespace, and the images that they make.
@@ -105,7 +108,8 @@ impl Index {
 
     /// Details of a target that some record already has.
     pub(crate) fn details_of(&self, target: &Digest) -> Option<Arc<Details>> {
-        self.entries.values().find(|entry| entry.target.digest == *target)?.details.clone()
+        let mut of_target = self.entries.values().filter(|entry| entry.target.digest == *target);
+        of_target.find_map(|entry| entry.details.clone())
     }
 
     /// Names of all records that have this target, in order.
@@ -119,10 +123,19 @@ impl Index {
         self.images.values().filter(move |image| image.id().digest().hex().starts_with(prefix))
     }
 
-    /// The index with the record called `name` as it now is; `None` where there is none.
+    /// The index with the record called `name` as it now is; `None` where there is none. All records of a target have
+    /// its details once one has them: the documents of a record can come back with the pull of another (found by the
+    /// simulator, 2026-11-27).
     #[must_use]
-    pub(crate) fn with(&self, name: &str, entry: Option<Entry>) -> Index {
+    pub(crate) fn with(&self, name: &str, mut entry: Option<Entry>) -> Index {
         let mut next = self.clone();
+        if let Some(entry) = &mut entry {
+            entry.details = entry.details.take().or_else(|| next.details_of(&entry.target.digest));
+            let of_target = next.entries.values_mut().filter(|other| other.target.digest == entry.target.digest);
+            for unreadable in of_target.filter(|other| other.details.is_none()) {
+                unreadable.details.clone_from(&entry.details);
+            }
+        }
         let old = match entry {
             Some(entry) => next.entries.insert(name.to_owned(), entry),
             None => next.entries.remove(name),
@@ -193,6 +206,17 @@ pub(crate) mod tests {
             .with("c", Some(entry(2, 2, false)));
         assert_eq!(index.names_of(&Digest::from_sha256([1; 32])), ["a", "b"]);
         assert_eq!(index.names_of(&Digest::from_sha256([3; 32])), [""; 0]);
+    }
+
+    #[test]
+    fn a_record_is_readable_as_soon_as_another_of_its_target_is() {
+        let unreadable = || Some(Entry { details: None, ..entry(1, 1, false) });
+        let index = Index::default().with("b", unreadable()).with("c", Some(entry(2, 2, false)));
+        assert_eq!(index.named("b"), None);
+        let index = index.with("a", Some(entry(1, 1, false)));
+        assert_eq!(index.named("b").map(|image| image.names.clone()), Some(vec!["a".into(), "b".into()]));
+        let index = index.with("a", None).with("d", unreadable());
+        assert_eq!(index.named("d").map(|image| image.names.clone()), Some(vec!["b".into(), "d".into()]));
     }
 
     #[test]

@@ -60,17 +60,27 @@ impl ImageStore {
         Ok(events)
     }
 
-    /// Refreshes the name of each event, until the stream breaks or containerd cannot be asked.
+    /// Refreshes the name of each event, and ends the pulls that were left to recovery, until the stream breaks or
+    /// containerd cannot be asked.
     async fn follow(&self, events: &mut ImageEvents) -> StoreError {
         loop {
-            let event = match events.next().await {
-                Ok(event) => event,
-                Err(error) => return error.into(),
+            let done = tokio::select! {
+                biased;
+                () = self.shared.recovery_wanted.notified() => self.recover_meanwhile().await,
+                event = events.next() => match event {
+                    Ok(event) => self.refresh(&event.name).await,
+                    Err(error) => return error.into(),
+                },
             };
-            if let Err(error) = self.refresh(&event.name).await {
+            if let Err(error) = done {
                 return error;
             }
         }
+    }
+
+    async fn recover_meanwhile(&self) -> Result<(), StoreError> {
+        let records = self.shared.client.images().list().await?;
+        self.recover(&records).await
     }
 }
 

@@ -9,6 +9,7 @@ use containerd::{ImageRecord, LeaseInfo, labels};
 use refparse::{Digest, Reference};
 
 use crate::commit::{Committed, write_record};
+use crate::index::converted_from;
 use crate::lease::LEASE_REFERENCE;
 use crate::{Details, ImageStore, StoreError};
 
@@ -68,8 +69,7 @@ impl ImageStore {
             if details.image_id.as_str() != record.name {
                 continue;
             }
-            let converted_from = record.labels.get(labels::CONVERTED_SCHEMA1);
-            let converted_from = converted_from.and_then(|digest| Digest::parse(digest).ok());
+            let converted_from = converted_from(record);
             let committed = Committed {
                 reference,
                 target: &record.target,

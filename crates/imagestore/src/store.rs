@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use containerd::{Client, ImageRecord, SnapshotterPlugin};
 use oci::PlatformMatcher;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::details::is_of_the_record;
 use crate::index::{Entry, Index};
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     /// Orders commit and remove, by image id and by name.
     pub(crate) changing: KeyedLocks,
     pub(crate) known_leases: KnownLeases,
+    /// Told when a lease was left to recovery while the index stands.
+    pub(crate) recovery_wanted: Notify,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) usage: UsageCache,
     pub(crate) plugin: ArcSwapOption<SnapshotterPlugin>,
@@ -67,6 +69,7 @@ impl ImageStore {
                 refreshing: KeyedLocks::default(),
                 changing: KeyedLocks::default(),
                 known_leases: KnownLeases::default(),
+                recovery_wanted: Notify::new(),
                 readiness,
                 usage: UsageCache::default(),
                 plugin: ArcSwapOption::empty(),

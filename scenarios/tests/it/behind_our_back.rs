@@ -41,6 +41,23 @@ fn an_image_whose_content_was_deleted_is_absent_until_it_is_pulled() {
 }
 
 #[test]
+fn a_record_whose_manifest_comes_back_with_the_pull_of_another_is_shown() {
+    every_point(async |world, at| {
+        let app = pulled(world).await?;
+        let mut theirs = told(world.ctr_images().get(&on_host("app:1")).await)?;
+        theirs.name = on_host("app:theirs");
+        told(world.ctr_images().create(&theirs).await)?;
+        delete_content(world, app.manifest().digest()).await;
+        world.restart_daemon();
+        told(world.daemon().until_ready().await)?;
+        ensure(!is_shown(world, &theirs.name).await?, "it is shown without its manifest")?;
+        pull_works(world, &app, "app", "1").await?;
+        ensure(is_shown(world, &theirs.name).await?, "it is not shown")?;
+        Ok(at.step() == 0)
+    });
+}
+
+#[test]
 fn an_image_whose_snapshots_were_removed_is_absent_until_it_is_pulled() {
     every_point(async |world, at| {
         let app = pulled(world).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use scenarios::{image, on_host};
 use sim::registry::{Fault, Match, Rule};
 
-use crate::expect::{fully_there, is_shown, pull_works, there_or_gone};
+use crate::expect::{fully_there, is_shown, pull_works, records, there_or_gone};
 use crate::explore::{ensure, every_point, told};
 
 #[test]
@@ -125,5 +125,31 @@ fn a_recovery_during_a_pull_of_this_process_leaves_it_alone() {
         ensure(broken == 1, "there was no stream to break")?;
         fully_there(world, &app, "app", "1").await?;
         Ok(at.step() < app.layer_blobs().len())
+    });
+}
+
+/// Where the pull fails for it, what it wrote may be the other client's by then.
+#[test]
+fn a_tag_that_another_client_writes_again_before_containerd_goes_at_any_point_of_a_pull_stays() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        let name = on_host("app:1");
+        let images = world.ctr_images();
+        let mut written = false;
+        let write = async {
+            if let Ok(record) = images.get(&name).await {
+                written = images.update(&record).await.is_ok();
+            }
+            world.containerd().restart();
+        };
+        let (_pulled, came) =
+            at.beside(&gate, "write and restart", world.daemon().pull(&name), write).await;
+        there_or_gone(world, &app, "app", "1").await?;
+        ensure(!written || records(world, &app).contains(&name), "the tag is gone")?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(came)
     });
 }

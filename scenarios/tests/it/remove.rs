@@ -2,7 +2,7 @@
 
 use scenarios::{image, on_host};
 
-use crate::expect::{fully_gone, pull_works, records, there_or_gone};
+use crate::expect::{fully_gone, is_shown, pull_works, records, there_or_gone};
 use crate::explore::{ensure, every_point, late, seeds, told};
 
 #[test]
@@ -106,5 +106,25 @@ fn a_tag_that_another_client_moves_at_any_point_of_a_removal_is_not_removed_with
         let is_other_removed = records(world, &other).is_empty();
         ensure(!has_moved.get() || is_kept || is_other_removed, "the moved tag was removed")?;
         Ok(came)
+    });
+}
+
+/// 30 seeds: the question must outlast both.
+#[test]
+fn a_tag_that_moves_while_its_status_is_asked_is_shown_though_its_old_image_is_removed() {
+    seeds(0..30, async |world| {
+        let (old, new) = (image(1), image(2));
+        world.registry().push("app", Some("1"), &old);
+        let name = on_host("app:1");
+        told(world.daemon().pull(&name).await)?;
+        world.registry().push("app", Some("1"), &new);
+        world.gate().close();
+        let moves = async {
+            told(world.daemon().pull(&name).await)?;
+            told(world.daemon().store().remove(old.config().digest()).await)
+        };
+        let (shown, moved) = futures::join!(is_shown(world, &name), moves);
+        moved?;
+        ensure(shown?, "it is not shown")
     });
 }
