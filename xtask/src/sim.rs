@@ -81,7 +81,8 @@ pub(crate) fn check() -> anyhow::Result<()> {
 /// Id of the tree of the commit that is checked out.
 fn tree() -> anyhow::Result<String> {
     let mut git = std::process::Command::new("git");
-    output(git.current_dir(root()).args(["rev-parse", "HEAD^{tree}"])).context("the seeds follow from a git commit")
+    output(git.current_dir(root()).args(["rev-parse", "HEAD^{tree}"]))
+        .context("the seeds follow from a git commit")
 }
 
 /// The first seed for a tree: its id's first 48 bits, far from the seeds of other trees.

@@ -91,24 +91,17 @@ impl ImageStore {
             lease.release().await;
             return entered;
         };
-        let undone = match is_unanswered(&error) {
-            true => Err(error),
-            false => self.take_back(&images, &created, image.target).await.and(Ok(error)),
-        };
-        match undone {
-            Ok(error) => {
-                lease.discard().await;
-                Err(error)
-            }
-            // Taking back what containerd may have written since would also take what another client made of it (found by
-            // the simulator, 2026-11-27).
-            Err(error) => {
-                tracing::warn!(image = %image.reference, %error, "records half written; recovery ends it");
-                lease.abandon();
-                self.shared.recovery_wanted.notify_one();
-                Err(error)
-            }
+        // Taking back what containerd wrote without saying so could take what another client has made of it since (found
+        // by the simulator, 2026-11-27).
+        let undone = !is_unanswered(&error) && self.take_back(&images, &created, image.target).await.is_ok();
+        if undone {
+            lease.discard().await;
+        } else {
+            tracing::warn!(image = %image.reference, %error, "records half written; recovery ends it");
+            lease.abandon();
+            self.shared.recovery_wanted.notify_one();
         }
+        Err(error)
     }
 
     async fn refresh_all(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
@@ -128,8 +121,8 @@ impl ImageStore {
         for name in created.iter().rev() {
             match images.delete(name, Some(target), false).await {
                 Ok(()) => {}
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition) => {
+                }
                 Err(error) => return Err(error.into()),
             }
             self.refresh(name).await?;

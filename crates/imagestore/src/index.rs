@@ -131,7 +131,8 @@ impl Index {
         let mut next = self.clone();
         if let Some(entry) = &mut entry {
             entry.details = entry.details.take().or_else(|| next.details_of(&entry.target.digest));
-            let of_target = next.entries.values_mut().filter(|other| other.target.digest == entry.target.digest);
+            let of_target =
+                next.entries.values_mut().filter(|other| other.target.digest == entry.target.digest);
             for unreadable in of_target.filter(|other| other.details.is_none()) {
                 unreadable.details.clone_from(&entry.details);
             }

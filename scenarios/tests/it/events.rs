@@ -145,8 +145,7 @@ fn a_tag_that_another_client_writes_again_before_containerd_goes_at_any_point_of
             }
             world.containerd().restart();
         };
-        let (_pulled, came) =
-            at.beside(&gate, "write and restart", world.daemon().pull(&name), write).await;
+        let (_pulled, came) = at.beside(&gate, "write and restart", world.daemon().pull(&name), write).await;
         there_or_gone(world, &app, "app", "1").await?;
         ensure(!written || records(world, &app).contains(&name), "the tag is gone")?;
         pull_works(world, &app, "app", "1").await?;
