@@ -12,6 +12,7 @@ use registry::{Resolved, Session};
 use tokio::time::Instant;
 
 use crate::documents::Way;
+use crate::in_flight::Door;
 use crate::puller::{Layers, Shared};
 use crate::schema1::{self, Conversion};
 use crate::unpack::{self, Unpack};
@@ -22,6 +23,7 @@ pub(crate) async fn pull(
     shared: Arc<Shared>,
     reference: Reference,
     credentials: Credentials,
+    door: Door,
 ) -> Result<Pulled, PullError> {
     let begun = Instant::now();
     let session = shared.registry.session(&reference, &credentials);
@@ -42,6 +44,8 @@ pub(crate) async fn pull(
     let layers_at = Instant::now();
     let converted_from = schema1::is_schema1(&resolved).then_some(resolved.descriptor.digest);
     let pulled = Pulled { image_id, target, converted_from };
+    // Who comes from now on may have seen another client delete what is written (found by the simulator, 2026-11-27).
+    door.close();
     let records_at = finish(&shared, lease, &reference, &pulled).await?;
     let seconds = |from: Instant, to: Instant| to.duration_since(from).as_secs_f64();
     let ended = Instant::now();

@@ -126,7 +126,7 @@ impl Puller {
     ) -> Result<Pulled, Arc<PullError>> {
         let shared = &self.shared;
         let key = (reference.clone(), credentials.clone());
-        let lead = || crate::pull::pull(Arc::clone(shared), reference.clone(), credentials.clone());
+        let lead = |door| crate::pull::pull(Arc::clone(shared), reference.clone(), credentials.clone(), door);
         shared.in_flight.join(key, lead).await
     }
 

@@ -62,6 +62,30 @@ fn a_second_caller_at_any_point_of_a_pull_fetches_no_blob_twice() {
     });
 }
 
+#[test]
+fn a_caller_who_comes_after_the_tag_was_deleted_at_any_point_of_a_pull_has_it_again() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        let name = on_host("app:1");
+        let images = world.ctr_images();
+        let second = std::cell::Cell::new(None);
+        let delete_and_pull = async {
+            // Not there yet, at most points.
+            let _ = images.delete(&name, None, false).await;
+            second.set(Some(world.daemon().pull(&name).await));
+        };
+        let (first, came) =
+            at.beside(&gate, "delete and pull", world.daemon().pull(&name), delete_and_pull).await;
+        told(first)?;
+        second.into_inner().map_or(Ok(()), |second| told(second).map(drop))?;
+        fully_there(world, &app, "app", "1").await?;
+        Ok(came)
+    });
+}
+
 /// The two do not join where their credentials differ, and meet in containerd. 30 seeds.
 #[test]
 fn two_pulls_of_one_tag_that_moves_between_them_end_with_what_each_was_told() {
