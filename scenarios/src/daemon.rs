@@ -19,6 +19,9 @@ use tokio::task::JoinHandle;
 /// Longest simulated time that a daemon may need to know containerd's images.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long an interrupted pull is kept: less than a world's rest.
+const RESUME_WITHIN: Duration = Duration::from_secs(10);
+
 /// One process of the product. Dropped or [killed](Daemon::kill), it is gone at once: nothing that it had begun goes on
 /// from its side.
 #[derive(Debug)]
@@ -46,6 +49,9 @@ impl Daemon {
             snapshotter: "overlayfs".into(),
             platform: PlatformMatcher::host(),
             instance: name.into(),
+            boot: "the only one".into(),
+            now,
+            resume_within: RESUME_WITHIN,
         };
         let store = ImageStore::new(client, config);
         let (dialled, through) = (registry.clone(), link.clone());
@@ -59,7 +65,7 @@ impl Daemon {
         let puller = Puller::new(
             store.clone(),
             client,
-            PullerConfig { cri: Some(cri), now, unpack: UnpackConfig::default() },
+            PullerConfig { cri: Some(cri), unpack: UnpackConfig::default() },
         );
         let follower = tokio::spawn({
             let store = store.clone();

@@ -54,6 +54,12 @@ impl FaultyRegistry {
         self.registry.requests().iter().filter(|request| request.status == Some(status)).count()
     }
 
+    /// The `Range` headers of the requests for the blob `digest`, in their order.
+    pub fn ranges_of(&self, digest: &str) -> Vec<Option<String>> {
+        let requests = self.registry.requests().into_iter();
+        requests.filter(|request| request.path.contains(digest)).map(|request| request.range).collect()
+    }
+
     /// Returns once a client has asked for `digest`.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use crate::{Containerd, Cri, Daemon, State, Version};
+use crate::{Containerd, Cri, Daemon, DaemonConfig, State, Version};
 
 /// A running node.
 #[derive(Debug)]
@@ -76,7 +76,16 @@ impl Node {
     /// # Errors
     /// Where it does not come up.
     pub async fn start_daemon(&mut self) -> anyhow::Result<()> {
-        self.daemon = Some(Daemon::start(&self.containerd).await?);
+        self.start_daemon_with("").await
+    }
+
+    /// As [`Node::start_daemon`], with `more` in its configuration ([`DaemonConfig::more`]).
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub async fn start_daemon_with(&mut self, more: &str) -> anyhow::Result<()> {
+        let config = DaemonConfig { more: more.to_owned(), ..Daemon::config(&self.containerd) };
+        self.daemon = Some(Daemon::start_with(&self.containerd, &config).await?);
         Ok(())
     }
 

@@ -43,6 +43,17 @@ impl State {
         Self::read(&channel).await.context("cannot read containerd's state")
     }
 
+    /// How many bytes of the unfinished write `ingest_ref` are on containerd's disk; none where there is no such write.
+    ///
+    /// # Errors
+    /// Where containerd does not answer.
+    pub async fn ingest_offset(containerd: &Containerd, ingest_ref: &str) -> anyhow::Result<u64> {
+        let mut store = ContentClient::new(containerd.channel().await?);
+        let ingests = store.list_statuses(request(ListStatusesRequest::default())).await?.into_inner();
+        let found = ingests.statuses.into_iter().find(|status| status.r#ref == ingest_ref);
+        Ok(found.map_or(0, |status| u64::try_from(status.offset).unwrap_or(0)))
+    }
+
     async fn read(channel: &Channel) -> Result<Self, tonic::Status> {
         let mut state = Self::default();
         let images = ImagesClient::new(channel.clone()).list(request(ListImagesRequest::default())).await?;

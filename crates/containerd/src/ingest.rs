@@ -40,6 +40,8 @@ pub struct Ingest {
     requests: mpsc::Sender<pb::WriteContentRequest>,
     answers: Streaming<pb::WriteContentResponse>,
     unanswered: usize,
+    /// Bytes that an earlier, interrupted write left.
+    found: i64,
     offset: i64,
     gathered: BytesMut,
 }
@@ -72,13 +74,14 @@ pub(crate) async fn start(
         Err(error) => Err(error),
     };
     match first {
-        Ok((answers, Some(_))) => Ok(IngestStart::Open(Box::new(Ingest {
+        Ok((answers, Some(first))) => Ok(IngestStart::Open(Box::new(Ingest {
             ingest_ref: ingest_ref.to_owned(),
             total,
             expected,
             requests,
             answers,
             unanswered: 0,
+            found: first.offset,
             offset: 0,
             gathered: BytesMut::with_capacity(MESSAGE_BYTES),
         }))),
@@ -89,7 +92,23 @@ pub(crate) async fn start(
 }
 
 impl Ingest {
-    /// Appends `bytes`. What an earlier, interrupted write left under the same name is overwritten.
+    /// Its name.
+    pub fn ingest_ref(&self) -> &str {
+        &self.ingest_ref
+    }
+
+    /// How many bytes an earlier, interrupted write left under the same name.
+    pub fn found(&self) -> u64 {
+        u64::try_from(self.found).unwrap_or(0)
+    }
+
+    /// Makes writes go behind the bytes that were [found](Ingest::found). To be called before the first write.
+    pub fn keep_found(&mut self) {
+        self.offset = self.found;
+    }
+
+    /// Appends `bytes`. What an earlier, interrupted write left under the same name is overwritten, unless it is
+    /// [kept](Ingest::keep_found).
     ///
     /// # Errors
     /// [`ErrorKind::NoSpace`] where containerd's disk is full; an error may belong to bytes of an earlier call.

@@ -29,6 +29,19 @@ impl Introspection {
         Introspection { grpc: IntrospectionClient::new(client.service()), deadlines: client.deadlines() }
     }
 
+    /// Directory in which the content store keeps blobs and ingests, where containerd tells.
+    ///
+    /// # Errors
+    /// The call's own.
+    pub async fn content_root(&self) -> Result<Option<PathBuf>, CallError> {
+        let filters = vec!["type==io.containerd.content.v1".to_owned()];
+        let mut grpc = self.grpc.clone();
+        let call = grpc.plugins(pb::PluginsRequest { filters });
+        let answer = within(self.deadlines.metadata, "find content store", "", call).await?;
+        let mut stores = answer.plugins.into_iter().filter(|plugin| plugin.init_err.is_none());
+        Ok(stores.find_map(|plugin| plugin.exports.get("root").map(PathBuf::from)))
+    }
+
     /// The snapshotter called `name`.
     ///
     /// # Errors

@@ -51,6 +51,35 @@ pub struct LeaseInfo {
     pub labels: BTreeMap<String, String>,
 }
 
+impl LeaseInfo {
+    /// When it stops protecting, where it does.
+    pub fn expires(&self) -> Option<SystemTime> {
+        let timestamp: prost_types::Timestamp = self.labels.get(labels::GC_EXPIRE)?.parse().ok()?;
+        timestamp.try_into().ok()
+    }
+}
+
+/// What a lease holds one of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeaseResource {
+    /// What it is: `content`, `ingests`, `snapshots/<snapshotter>`.
+    pub kind: String,
+    /// Digest, name of the ingest, or name of the snapshot.
+    pub id: String,
+}
+
+impl LeaseResource {
+    /// A blob.
+    pub const CONTENT: &str = "content";
+    /// An unfinished write.
+    pub const INGEST: &str = "ingests";
+
+    /// The kind of the snapshots of `snapshotter`.
+    pub fn snapshots_of(snapshotter: &str) -> String {
+        format!("snapshots/{snapshotter}")
+    }
+}
+
 /// The lease service.
 #[derive(Clone, Debug)]
 pub struct Leases {
@@ -105,8 +134,8 @@ impl Leases {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such lease.
     pub async fn add_snapshot(&self, id: &LeaseId, snapshotter: &str, name: &str) -> Result<(), CallError> {
-        let resource = pb::Resource { id: name.to_owned(), r#type: format!("snapshots/{snapshotter}") };
-        self.add("lease snapshot", id, resource).await
+        let kind = LeaseResource::snapshots_of(snapshotter);
+        self.add(id, &LeaseResource { kind, id: name.to_owned() }).await
     }
 
     /// Puts a blob under a lease. containerd does not check that it is there: ask afterwards.
@@ -114,36 +143,33 @@ impl Leases {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such lease.
     pub async fn add_blob(&self, id: &LeaseId, digest: &Digest) -> Result<(), CallError> {
-        let resource = pb::Resource { id: digest.to_string(), r#type: "content".to_owned() };
-        self.add("lease content", id, resource).await
+        let kind = LeaseResource::CONTENT.to_owned();
+        self.add(id, &LeaseResource { kind, id: digest.to_string() }).await
     }
 
-    async fn add(
-        &self,
-        operation: &'static str,
-        id: &LeaseId,
-        resource: pb::Resource,
-    ) -> Result<(), CallError> {
-        let name = resource.id.clone();
-        let request = pb::AddResourceRequest { id: id.0.clone(), resource: Some(resource) };
-        let mut grpc = self.grpc.clone();
-        within(self.deadlines.metadata, operation, &name, grpc.add_resource(request)).await.map(drop)
-    }
-
-    /// Digests of the blobs under a lease, in order. Ingests and snapshots under it are not told.
+    /// Puts something under a lease. containerd does not check that it is there: ask afterwards.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such lease.
-    pub async fn blobs(&self, id: &LeaseId) -> Result<Vec<Digest>, CallError> {
+    pub async fn add(&self, id: &LeaseId, resource: &LeaseResource) -> Result<(), CallError> {
+        let LeaseResource { kind, id: name } = resource.clone();
+        let resource = Some(pb::Resource { id: name.clone(), r#type: kind });
+        let request = pb::AddResourceRequest { id: id.0.clone(), resource };
+        let mut grpc = self.grpc.clone();
+        within(self.deadlines.metadata, "add to lease", &name, grpc.add_resource(request)).await.map(drop)
+    }
+
+    /// What is under a lease, in order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such lease.
+    pub async fn resources(&self, id: &LeaseId) -> Result<Vec<LeaseResource>, CallError> {
         let mut grpc = self.grpc.clone();
         let call = grpc.list_resources(pb::ListResourcesRequest { id: id.0.clone() });
         let answer = within(self.deadlines.metadata, "list lease", id.as_str(), call).await?;
-        let mut found: Vec<Digest> = answer
-            .resources
-            .into_iter()
-            .filter(|resource| resource.r#type == "content")
-            .filter_map(|resource| Digest::parse(&resource.id).ok())
-            .collect();
+        let found = answer.resources.into_iter();
+        let mut found: Vec<LeaseResource> =
+            found.map(|resource| LeaseResource { kind: resource.r#type, id: resource.id }).collect();
         found.sort();
         Ok(found)
     }

@@ -36,14 +36,14 @@ pub(crate) fn assemble(config: &Config, metrics: &Metrics) -> Result<Assembled, 
             snapshotter: config.containerd.snapshotter.clone(),
             platform: PlatformMatcher::host(),
             instance: format!("{:016x}", rand::random::<u64>()),
+            boot: boot_id(),
+            now: wall_clock,
+            resume_within: config.pull.resume_within,
         },
     );
     let registry = registry::Client::new(registry_config(&config.registry), Dialer::tcp());
-    let puller = Puller::new(
-        store.clone(),
-        registry,
-        PullerConfig { cri, now: wall_clock, unpack: unpack_config(&config.unpack) },
-    );
+    let puller =
+        Puller::new(store.clone(), registry, PullerConfig { cri, unpack: unpack_config(&config.unpack) });
     let readiness = store.readiness();
     let follower = AbortOnDropHandle::new(tokio::spawn({
         let store = store.clone();
@@ -51,6 +51,13 @@ pub(crate) fn assemble(config: &Config, metrics: &Metrics) -> Result<Assembled, 
     }));
     let service = Service::new(store, puller, metrics.clone(), wall_clock);
     Ok(Assembled { service, readiness, _follower: follower })
+}
+
+/// The id of the machine's boot. Where the kernel does not tell it, no two processes have the same, so that none uses what
+/// another left.
+fn boot_id() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    told.map_or_else(|_| format!("{:032x}", rand::random::<u128>()), |id| id.trim().to_owned())
 }
 
 fn unpack_config(config: &config::UnpackConfig) -> UnpackConfig {

@@ -36,6 +36,8 @@ pub struct Config {
     pub containerd: ContainerdConfig,
     /// Where images come from.
     pub registry: RegistryConfig,
+    /// What becomes of pulls that do not end.
+    pub pull: PullConfig,
     /// How layers become snapshots.
     pub unpack: UnpackConfig,
     /// What is told about the daemon.
@@ -135,6 +137,14 @@ pub enum Schema1 {
     Reject,
 }
 
+/// What becomes of pulls that do not end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PullConfig {
+    /// How long what an interrupted pull has brought stays for the next one, at most a day; zero: not at all; default an
+    /// hour.
+    pub resume_within: Duration,
+}
+
 /// How layers become snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnpackConfig {
@@ -172,6 +182,7 @@ impl Default for Config {
                 schema1: Schema1::Convert,
                 network: NetworkConfig::default(),
             },
+            pull: PullConfig { resume_within: Duration::from_secs(3600) },
             unpack: UnpackConfig { method: Method::Auto, layers: Layers::Keep, workers: None, niceness: 5 },
             metrics: MetricsConfig { address: None },
         }

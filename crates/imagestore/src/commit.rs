@@ -89,6 +89,8 @@ impl ImageStore {
             // The image is fully there, whatever comes of entering it: containerd's next answer brings the index to it.
             let entered = self.refresh_all(&names).await;
             lease.release().await;
+            // It may be of another image that the tag was.
+            self.forget_resumable(&[image.reference.as_str()], true).await;
             return entered;
         };
         // Taking back what containerd wrote without saying so could take what another client has made of it since (found

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use containerd::{CallError, Client, ContentInfo, ErrorKind, LeaseId};
 use refparse::{Digest, Reference};
 
+use crate::resume::LEASE_BOOT;
 use crate::{ImageStore, StoreError};
 
 /// On our leases: the reference that the pull is for. By it recovery knows them from other clients' leases.
@@ -77,16 +78,27 @@ impl KnownLeases {
     }
 }
 
-/// A lease in containerd for one pull. Given back when it is dropped, whatever ended the pull: a task of its own
+/// How a pull ended, and with it what is done with what its lease holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The records hold the image.
+    Committed,
+    /// The next pull would fail like this one.
+    Failed,
+    /// The next pull can go on from here.
+    Interrupted,
+}
+
+/// A lease in containerd for one pull. Given back when it is dropped, as of a pull that was interrupted: a task of its own
 /// deletes it, so that a cancelled caller does not cancel that too.
 #[derive(Debug)]
 pub struct PullLease {
     id: LeaseId,
+    reference: Reference,
     client: Client,
-    bare: Client,
+    store: ImageStore,
     live: Option<LiveLease>,
-    /// Whether the records hold the image now.
-    committed: bool,
+    end: End,
     /// Whether more is under the lease than the records hold, so that the collector is to run at once.
     has_leftovers: AtomicBool,
 }
@@ -105,40 +117,36 @@ impl Drop for LiveLease {
 }
 
 impl ImageStore {
-    /// Takes a lease for a pull of `reference`, at the wall-clock time `now`.
+    /// Takes a lease for a pull of `reference`.
     ///
     /// # Errors
     /// [`StoreError::Containerd`].
     ///
     /// # Cancel safety
     /// A lease that containerd makes for a dropped call is given back like any other.
-    pub async fn lease(&self, reference: &Reference, now: SystemTime) -> Result<PullLease, StoreError> {
+    pub async fn lease(&self, reference: &Reference) -> Result<PullLease, StoreError> {
         let shared = &self.shared;
         let number = shared.known_leases.next_number();
         let id = format!("cri-imaged-{}-{number}", shared.config.instance);
-        let labels = BTreeMap::from([(LEASE_REFERENCE.to_owned(), reference.as_str().to_owned())]);
+        let labels = [(LEASE_REFERENCE, reference.as_str()), (LEASE_BOOT, shared.config.boot.as_str())];
+        let labels = BTreeMap::from(labels.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let expires = (shared.config.now)() + LEASE_TTL;
         // Live before it exists: a recovery that runs meanwhile must not take it for a leftover.
         let live = LiveLease { id: id.clone(), leases: shared.known_leases.clone() };
         shared.known_leases.insert(id.clone());
-        let client = shared.client.clone();
+        let (store, reference) = (self.clone(), reference.clone());
         // On a task of its own: a caller that goes away while containerd makes the lease does not know whether there is
         // one, and a deletion could overtake the call that makes it. This way the answer is awaited, and the lease that
         // nobody takes is dropped, which gives it back.
         let making = tokio::spawn(async move {
             let id = LeaseId::new(&id)?;
-            if let Err(error) = client.leases().create(id.as_str(), now + LEASE_TTL, labels).await {
-                take_back(&client, &id, &error).await;
+            let bare = &store.shared.client;
+            if let Err(error) = bare.leases().create(id.as_str(), expires, labels).await {
+                take_back(bare, &id, &error).await;
                 return Err(error.into());
             }
-            let (leased, live) = (client.with_lease(&id), Some(live));
-            Ok(PullLease {
-                client: leased,
-                bare: client,
-                live,
-                committed: false,
-                has_leftovers: AtomicBool::new(false),
-                id,
-            })
+            let (client, live, end) = (bare.with_lease(&id), Some(live), End::Interrupted);
+            Ok(PullLease { id, reference, client, store, live, end, has_leftovers: AtomicBool::new(false) })
         });
         // The task is never aborted, so there is no other error than its panic.
         making.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
@@ -179,8 +187,8 @@ impl PullLease {
     /// The lease may hold the snapshot or not.
     pub async fn hold_snapshot(&self, snapshotter: &str, name: &str) -> Result<bool, StoreError> {
         // In this order: what is seen after it was leased stays.
-        self.bare.leases().add_snapshot(&self.id, snapshotter, name).await?;
-        match self.bare.snapshots(snapshotter).stat(name).await {
+        self.store.shared.client.leases().add_snapshot(&self.id, snapshotter, name).await?;
+        match self.store.shared.client.snapshots(snapshotter).stat(name).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error.into()),
@@ -196,8 +204,8 @@ impl PullLease {
     /// The lease may hold the blob or not.
     pub async fn hold_blob(&self, digest: &Digest) -> Result<Option<ContentInfo>, StoreError> {
         // As for snapshots: what is seen after it was leased stays.
-        self.bare.leases().add_blob(&self.id, digest).await?;
-        match self.bare.content().info(digest).await {
+        self.store.shared.client.leases().add_blob(&self.id, digest).await?;
+        match self.store.shared.client.content().info(digest).await {
             Ok(info) => Ok(Some(info)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
@@ -214,9 +222,8 @@ impl PullLease {
     /// a pull that its caller knows of must not be taken for one that was cut off: the recovery of the next process
     /// would write again what another client deleted since (found by the simulator, 2026-11-24). Where containerd cannot
     /// be told, this process remembers it for its own recovery (found by the simulator, 2026-11-26).
-    pub(crate) async fn release(mut self) {
-        self.committed = true;
-        self.discard().await;
+    pub(crate) async fn release(self) {
+        self.end(End::Committed).await;
     }
 
     /// Leaves the lease in containerd for recovery: what it holds can neither be finished nor taken back now.
@@ -230,7 +237,21 @@ impl PullLease {
     ///
     /// # Cancel safety
     /// The deletion goes on without the caller.
-    pub async fn discard(mut self) {
+    pub async fn discard(self) {
+        self.end(End::Failed).await;
+    }
+
+    /// Gives the lease of an interrupted pull back: what the next pull of the reference can use stays for a while, and the
+    /// collector has taken the rest when this returns.
+    ///
+    /// # Cancel safety
+    /// It goes on without the caller.
+    pub async fn interrupt(self) {
+        self.end(End::Interrupted).await;
+    }
+
+    async fn end(mut self, end: End) {
+        self.end = end;
         if let Some(deletion) = self.delete_on_own_task() {
             // The task itself logs what goes wrong; a panic in it would be reported by the runtime.
             let _ = deletion.await;
@@ -240,18 +261,24 @@ impl PullLease {
     fn delete_on_own_task(&mut self) -> Option<tokio::task::JoinHandle<()>> {
         // Taken once: a second call, from the drop after `discard`, finds none.
         let live = self.live.take()?;
-        let (id, leases, committed) = (self.id.clone(), self.bare.leases(), self.committed);
-        let sync = !committed || self.has_leftovers.load(Ordering::Relaxed);
+        let (id, reference, store, end) =
+            (self.id.clone(), self.reference.clone(), self.store.clone(), self.end);
+        let sync = end != End::Committed || self.has_leftovers.load(Ordering::Relaxed);
         // Outside a runtime (the process is going down) the lease stays for the recovery of the next start.
         let runtime = tokio::runtime::Handle::try_current().ok()?;
         Some(runtime.spawn(async move {
-            match leases.delete(&id, sync).await {
+            if end == End::Interrupted
+                && let Err(error) = store.keep_for_next(&id, reference.as_str()).await
+            {
+                tracing::warn!(lease = id.as_str(), %error, "an interrupted pull is not kept for the next one");
+            }
+            match store.shared.client.leases().delete(&id, sync).await {
                 Ok(()) => {}
                 Err(error) if error.is_not_found() => {
                     tracing::warn!(lease = id.as_str(), "someone else deleted the lease of a pull");
                 }
                 Err(error) => {
-                    if committed {
+                    if end == End::Committed {
                         live.leases.finish(id.as_str());
                     }
                     tracing::warn!(lease = id.as_str(), %error, "lease not deleted; recovery will");

@@ -28,6 +28,7 @@ mod ready;
 mod reconcile;
 mod recover;
 mod remove;
+mod resume;
 mod store;
 mod usage;
 mod verify;

@@ -53,6 +53,14 @@ pub(crate) fn find(index: &Index, image: &str) -> Result<Option<Found>, LookupEr
     }
 }
 
+/// Name of the record that `image` means, where it is no beginning of an id.
+pub(crate) fn record_name(image: &str) -> String {
+    match Reference::parse(image) {
+        Ok(reference) if Digest::parse(image).is_err() => reference.as_str().to_owned(),
+        _ => image.to_owned(),
+    }
+}
+
 fn by_name(index: &Index, name: &str) -> Option<Found> {
     if let Some(image) = index.named(name) {
         return Some(Found::Image(Arc::clone(image)));

@@ -67,6 +67,10 @@ impl ImageStore {
             let done = tokio::select! {
                 biased;
                 () = self.shared.recovery_wanted.notified() => self.recover_meanwhile().await,
+                () = self.shared.resumables.expired() => {
+                    self.forget_expired().await;
+                    Ok(())
+                }
                 event = events.next() => match event {
                     Ok(event) => self.refresh(&event.name).await,
                     Err(error) => return error.into(),

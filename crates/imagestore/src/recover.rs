@@ -5,12 +5,13 @@
 //! are written, and the image is fully there. Otherwise deleting the lease leaves nothing that a record holds, and
 //! the collector takes it: fully gone.
 
-use containerd::{ImageRecord, LeaseInfo, labels};
+use containerd::{ImageRecord, LeaseInfo, LeaseResource, labels};
 use refparse::{Digest, Reference};
 
 use crate::commit::{Committed, write_record};
 use crate::index::converted_from;
 use crate::lease::LEASE_REFERENCE;
+use crate::resume::LEASE_RESUMES;
 use crate::{Details, ImageStore, StoreError};
 
 impl ImageStore {
@@ -22,14 +23,23 @@ impl ImageStore {
         let shared = &self.shared;
         let leases = shared.client.leases();
         let mut ended = 0usize;
-        for lease in leases.list().await? {
+        let listed = leases.list().await?;
+        for lease in &listed {
+            if let Some(reference) = lease.labels.get(LEASE_RESUMES) {
+                self.learn_resumable(lease, reference).await;
+            }
+        }
+        for lease in listed {
             let Some(reference) = lease.labels.get(LEASE_REFERENCE) else { continue };
             if shared.known_leases.is_live(lease.id.as_str()) {
                 continue;
             }
             let is_finished = shared.known_leases.is_finished(lease.id.as_str());
             if !is_finished && let Ok(reference) = Reference::parse(reference) {
-                self.complete_records(&lease, &reference, records).await?;
+                let is_complete = self.complete_records(&lease, &reference, records).await?;
+                if !is_complete && self.is_of_this_boot(&lease) {
+                    self.keep_for_next(&lease.id, reference.as_str()).await?;
+                }
             }
             tracing::info!(lease = lease.id.as_str(), image = %reference, "deleting the lease of an ended pull");
             match leases.delete(&lease.id, false).await {
@@ -45,23 +55,26 @@ impl ImageStore {
         Ok(())
     }
 
-    /// Writes what is missing of the records of the pull of `reference`, where its image id record was written.
+    /// Writes what is missing of the records of the pull of `reference`, where its image id record was written; says
+    /// whether it was.
     async fn complete_records(
         &self,
         lease: &LeaseInfo,
         reference: &Reference,
         records: &[ImageRecord],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let shared = &self.shared;
-        let under_lease = match shared.client.leases().blobs(&lease.id).await {
-            Ok(blobs) => blobs,
-            Err(error) if error.is_not_found() => return Ok(()),
+        let under_lease = match shared.client.leases().resources(&lease.id).await {
+            Ok(resources) => resources,
+            Err(error) if error.is_not_found() => return Ok(false),
             Err(error) => return Err(error.into()),
         };
+        let mut is_complete = false;
         let client = shared.client.with_lease(&lease.id);
         for record in records {
-            let of_this_pull = under_lease.contains(&record.target.digest);
-            if !of_this_pull || Digest::parse(&record.name).is_err() {
+            let kind = LeaseResource::CONTENT.to_owned();
+            let target = LeaseResource { kind, id: record.target.digest.to_string() };
+            if !under_lease.contains(&target) || Digest::parse(&record.name).is_err() {
                 continue;
             }
             let details = Details::read(&client.content(), &shared.config.platform, &record.target).await;
@@ -69,6 +82,7 @@ impl ImageStore {
             if details.image_id.as_str() != record.name {
                 continue;
             }
+            is_complete = true;
             let converted_from = converted_from(record);
             let committed = Committed {
                 reference,
@@ -84,6 +98,6 @@ impl ImageStore {
                 }
             }
         }
-        Ok(())
+        Ok(is_complete)
     }
 }

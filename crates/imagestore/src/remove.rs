@@ -25,6 +25,9 @@ impl ImageStore {
     /// the id.
     pub async fn remove(&self, image: &str) -> Result<(), StoreError> {
         self.check_ready()?;
+        // A pull that is writing its records comes first: the index does not know them yet, and that nothing is there would
+        // be true neither before the pull nor after it (found by the simulator, 2026-11-27).
+        drop(self.shared.changing.lock_one(&lookup::record_name(image)).await);
         let mut wanted = image.to_owned();
         for _ in 0..ROUNDS_MAX {
             let Some(found) = lookup::find(&self.index(), &wanted)? else { return Ok(()) };
@@ -35,8 +38,11 @@ impl ImageStore {
             if !keys.is_superset(&self::keys(&self.index(), &found)) {
                 continue;
             }
-            self.remove_records(&names(&self.index(), &found)).await?;
-            if names(&self.index(), &found).is_empty() {
+            let names = names(&self.index(), &found);
+            // The collection at the end of the removal takes it.
+            self.forget_resumable(&names.iter().map(String::as_str).collect::<Vec<_>>(), false).await;
+            self.remove_records(&names).await?;
+            if self::names(&self.index(), &found).is_empty() {
                 return Ok(());
             }
             // What is left is this image's: a name that another client moved meanwhile must not lead the next round to

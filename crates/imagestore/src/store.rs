@@ -1,6 +1,7 @@
 //! The store: what its verbs share.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use containerd::{Client, ImageRecord, SnapshotterPlugin};
@@ -12,6 +13,7 @@ use crate::index::{Entry, Index};
 use crate::lease::KnownLeases;
 use crate::locks::KeyedLocks;
 use crate::lookup::{self, Found};
+use crate::resume::Resumables;
 use crate::usage::UsageCache;
 use crate::{Details, Image, LookupError, Readiness, StoreError};
 
@@ -27,6 +29,12 @@ pub struct StoreConfig {
     /// Distinguishes this process's leases and snapshot keys from those of earlier ones: a random word of
     /// `[a-z0-9]+`.
     pub instance: String,
+    /// The id of the machine's boot: what an earlier boot left unfinished is not used.
+    pub boot: String,
+    /// Wall clock, for the expiry of leases.
+    pub now: fn() -> SystemTime,
+    /// How long what an interrupted pull has brought stays for the next one; zero: not at all.
+    pub resume_within: Duration,
 }
 
 /// The images of one containerd namespace. Cheap to clone; clones share everything.
@@ -47,6 +55,7 @@ pub(crate) struct Shared {
     /// Orders commit and remove, by image id and by name.
     pub(crate) changing: KeyedLocks,
     pub(crate) known_leases: KnownLeases,
+    pub(crate) resumables: Resumables,
     /// Told when a lease was left to recovery while the index stands.
     pub(crate) recovery_wanted: Notify,
     pub(crate) readiness: watch::Sender<Readiness>,
@@ -69,6 +78,7 @@ impl ImageStore {
                 refreshing: KeyedLocks::default(),
                 changing: KeyedLocks::default(),
                 known_leases: KnownLeases::default(),
+                resumables: Resumables::default(),
                 recovery_wanted: Notify::new(),
                 readiness,
                 usage: UsageCache::default(),

@@ -125,6 +125,15 @@ pub enum PullError {
     /// A call to containerd failed.
     #[error(transparent)]
     Containerd(#[from] containerd::CallError),
+    /// What an interrupted pull left of a layer cannot be read from containerd's directory.
+    #[error("read what was left of layer `{digest}`")]
+    Ingest {
+        /// Digest of the layer.
+        digest: String,
+        /// What the kernel says.
+        #[source]
+        source: std::io::Error,
+    },
     /// A task ended without an outcome: a defect of this program.
     #[error("a part of the pull ended early: {0}")]
     Ended(String),
@@ -172,6 +181,28 @@ pub enum Origin {
 }
 
 impl PullError {
+    /// Whether another pull may go on where this one ended.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            PullError::Fetch { source, .. } => source.retry() != registry::Retry::Never,
+            PullError::Containerd(error) => {
+                matches!(error.kind(), containerd::ErrorKind::Unavailable | containerd::ErrorKind::Deadline)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a disk of containerd is full.
+    pub(crate) fn is_no_space(&self) -> bool {
+        match self {
+            PullError::Containerd(error) | PullError::Store(imagestore::StoreError::Containerd(error)) => {
+                error.kind() == containerd::ErrorKind::NoSpace
+            }
+            PullError::Unpack { source, .. } => source.is_no_space(),
+            _ => false,
+        }
+    }
+
     /// Who is at fault.
     pub fn origin(&self) -> Origin {
         match self {
@@ -191,6 +222,7 @@ impl PullError {
             PullError::Containerd(_)
             | PullError::Store(_)
             | PullError::Directory { .. }
+            | PullError::Ingest { .. }
             | PullError::Ended(_)
             | PullError::SnapshotContended { .. }
             | PullError::IngestStalled { .. }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::PullError;
 use crate::gc_labels::Labels;
+use crate::source::Source;
 
 /// How long another client of containerd may hold a blob's ingest without a new byte.
 const FOREIGN_STALL_MAX: Duration = Duration::from_secs(300);
@@ -66,7 +67,7 @@ async fn offset_of(content: &Content, ingest_ref: &str) -> Result<u64, PullError
 ///
 /// # Errors
 /// [`PullError::Fetch`], [`PullError::Verify`]; [`PullError::Containerd`] where the store does not take it. The
-/// unfinished ingest is dropped.
+/// unfinished ingest is dropped, unless the next pull can go on with it.
 ///
 /// # Cancel safety
 /// The unfinished ingest goes with the lease.
@@ -77,11 +78,18 @@ pub(crate) async fn layer(
     labels: &Labels,
 ) -> Result<(), PullError> {
     let Some(ingest) = open(client, LAYER, descriptor).await? else { return Ok(()) };
-    let streamed = stream(session, descriptor, ingest, labels).await;
-    if streamed.is_err() {
-        abort_layer(client, descriptor).await;
+    let streamed = stream(client, session, descriptor, ingest, labels).await;
+    if let Err(error) = &streamed {
+        abort_unless_passing(client, descriptor, error).await;
     }
     streamed
+}
+
+/// Ends the unfinished write of a layer whose pull failed with `error`, unless the next pull can go on with it.
+pub(crate) async fn abort_unless_passing(client: &Client, descriptor: &Descriptor, error: &PullError) {
+    if !error.may_pass() {
+        abort_layer(client, descriptor).await;
+    }
 }
 
 /// Ends the unfinished write of a layer. The lease's deletion would too; this also unlocks it for a pull that waits.
@@ -92,17 +100,23 @@ pub(crate) async fn abort_layer(client: &Client, descriptor: &Descriptor) {
 }
 
 async fn stream(
+    client: &Client,
     session: &Session,
     descriptor: &Descriptor,
     mut ingest: Ingest,
     labels: &Labels,
 ) -> Result<(), PullError> {
-    let failed = |source| PullError::Fetch { what: LAYER, source };
     let mut verifier = Verifier::new(descriptor.digest.clone(), descriptor.size);
-    let mut blob = session.blob(descriptor, 0).await.map_err(failed)?;
-    while let Some(bytes) = blob.chunk().await.map_err(failed)? {
+    let mut source = Source::registry(client, session, descriptor, Some(&mut ingest)).await?;
+    let mut ingested = source.ingested();
+    while let Some(bytes) = source.chunk().await? {
         verifier.update(&bytes).map_err(|source| PullError::Verify { what: LAYER, source })?;
-        ingest.write(bytes).await?;
+        if ingested > 0 {
+            // A piece never goes beyond what the ingest has.
+            ingested = ingested.saturating_sub(bytes.len() as u64);
+        } else {
+            ingest.write(bytes).await?;
+        }
     }
     verifier.finish().map_err(|source| PullError::Verify { what: LAYER, source })?;
     ingest.commit(labels).await?;

@@ -22,6 +22,7 @@ mod in_flight;
 mod pull;
 mod puller;
 mod schema1;
+mod source;
 mod unpack;
 mod visible;
 mod workers;

@@ -32,12 +32,19 @@ pub(crate) async fn pull(
     let resolved = session.resolve().await?;
     let resolved_at = Instant::now();
     // The lease comes before the first byte: containerd may collect between a blob's commit and the record naming it.
-    let lease = shared.store.lease(&reference, (shared.config.now)()).await?;
+    let lease = shared.store.lease(&reference).await?;
     let Brought { image_id, target, way, documents_at } =
         match bring(&shared, &reference, &session, &resolved, &lease).await {
             Ok(brought) => brought,
             Err(error) => {
-                lease.discard().await;
+                if error.may_pass() {
+                    lease.interrupt().await;
+                } else {
+                    lease.discard().await;
+                }
+                if error.is_no_space() {
+                    shared.store.forget_interrupted().await;
+                }
                 return Err(error);
             }
         };

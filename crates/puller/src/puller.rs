@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use auth::Credentials;
 use imagestore::{ImageStore, KeyedLocks};
@@ -19,8 +18,6 @@ use crate::workers::Workers;
 pub struct PullerConfig {
     /// containerd's own CRI plugin; `None` means that it is not asked whether it shows the image.
     pub cri: Option<containerd::Cri>,
-    /// Wall clock, for the expiry of leases.
-    pub now: fn() -> SystemTime,
     /// How layers become snapshots.
     pub unpack: UnpackConfig,
 }

@@ -16,7 +16,8 @@ use refparse::{Digest, Reference};
 use registry::{Resolved, Session};
 
 use crate::gc_labels::{self, Labels};
-use crate::unpack::{LayerStream, Measured, Source};
+use crate::source::Source;
+use crate::unpack::{LayerStream, Measured};
 use crate::workers::Turns;
 use crate::{PullError, fetch};
 

@@ -15,5 +15,6 @@ mod layers;
 mod records;
 mod remove;
 mod replay;
+mod resume;
 mod schema1;
 mod soak;

@@ -25,6 +25,30 @@ fn a_removal_at_any_point_of_a_pull_comes_before_it_or_after_it() {
     });
 }
 
+#[test]
+fn a_removal_after_a_deletion_of_the_tag_at_any_point_of_a_pull_leaves_no_image_without_it() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        let images = world.ctr_images();
+        let (name, by_digest) = (on_host("app:1"), on_host(&format!("app@{}", app.manifest().digest())));
+        let removed = std::cell::Cell::new(Ok(()));
+        let delete_and_remove = async {
+            // Not there yet, at most points.
+            let _ = images.delete(&name, None, false).await;
+            removed.set(world.daemon().store().remove(&by_digest).await);
+        };
+        let (pulled, came) =
+            at.beside(&gate, "delete and remove", world.daemon().pull(&name), delete_and_remove).await;
+        told(removed.into_inner())?;
+        told(pulled)?;
+        there_or_gone(world, &app, "app", "1").await?;
+        Ok(came)
+    });
+}
+
 /// The pull is done when its records are there; the plugin's look at them only delays its answer.
 #[test]
 fn a_pull_whose_image_is_removed_before_the_plugin_showed_it_has_succeeded() {

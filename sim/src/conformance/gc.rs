@@ -1,5 +1,7 @@
 //! What the collector keeps and what it takes, seen after a synchronous delete.
 
+use std::collections::BTreeSet;
+
 use containerd_client::services::v1 as api;
 use tonic::Code;
 
@@ -85,29 +87,56 @@ pub(super) async fn what_nothing_names_is_collected(subject: Subject) {
     assert_eq!(subject.stat("loose").await.unwrap_err().code(), Code::NotFound);
 }
 
+/// Sends one message of a write and ends the stream; answers the offset that the server told.
+async fn write(subject: &Subject, action: api::WriteAction, reference: &str, data: &[u8]) -> i64 {
+    let write = api::WriteContentRequest {
+        action: action.into(),
+        r#ref: reference.to_owned(),
+        data: data.to_vec(),
+        ..Default::default()
+    };
+    let request = subject.request(tokio_stream::iter([write]));
+    let mut responses = subject.content().write(request).await.unwrap().into_inner();
+    let mut offset = 0;
+    while let Some(response) = responses.message().await.unwrap() {
+        offset = response.offset;
+    }
+    offset
+}
+
+/// Names of the unfinished writes.
+async fn ingests(subject: &Subject) -> BTreeSet<String> {
+    let request = subject.request(api::ListStatusesRequest::default());
+    let statuses = subject.content().list_statuses(request).await.unwrap().into_inner().statuses;
+    statuses.into_iter().map(|status| status.r#ref).collect()
+}
+
 pub(super) async fn ingests_go_with_their_lease(subject: Subject) {
     subject.create_lease("l", &[]).await;
-    let leased = subject.with_lease("l");
-    for (subject, reference) in [(&leased, "leased"), (&subject, "unleased")] {
-        let write = api::WriteContentRequest {
-            action: api::WriteAction::Write.into(),
-            r#ref: reference.to_owned(),
-            data: b"partial".to_vec(),
-            ..Default::default()
-        };
-        let request = subject.request(tokio_stream::iter([write]));
-        let mut responses = subject.content().write(request).await.unwrap().into_inner();
-        while responses.message().await.unwrap().is_some() {}
-    }
-    let references = async || {
-        let request = subject.request(api::ListStatusesRequest::default());
-        let statuses = subject.content().list_statuses(request).await.unwrap().into_inner().statuses;
-        statuses.into_iter().map(|status| status.r#ref).collect::<std::collections::BTreeSet<_>>()
-    };
+    write(&subject.with_lease("l"), api::WriteAction::Write, "leased", b"partial").await;
+    write(&subject, api::WriteAction::Write, "unleased", b"partial").await;
     subject.collect().await;
-    assert_eq!(references().await, ["leased".to_owned(), "unleased".to_owned()].into());
+    assert_eq!(ingests(&subject).await, ["leased".to_owned(), "unleased".to_owned()].into());
     subject.delete_lease_and_collect("l").await;
-    assert_eq!(references().await, ["unleased".to_owned()].into(), "an unleased ingest lives for a day");
+    assert_eq!(ingests(&subject).await, ["unleased".to_owned()].into(), "an unleased ingest lives for a day");
+}
+
+pub(super) async fn an_ingest_under_a_second_lease_goes_with_that_and_is_resumed(subject: Subject) {
+    subject.create_lease("first", &[]).await;
+    subject.create_lease("second", &[]).await;
+    write(&subject.with_lease("first"), api::WriteAction::Write, "w", b"partial").await;
+    let resource = api::Resource { r#type: "ingests".to_owned(), id: "w".to_owned() };
+    let add = api::AddResourceRequest { id: "second".to_owned(), resource: Some(resource) };
+    subject.leases().add_resource(subject.request(add)).await.unwrap();
+    subject.delete_lease_and_collect("first").await;
+    assert_eq!(ingests(&subject).await, ["w".to_owned()].into());
+    subject.create_lease("third", &[]).await;
+    let offset = write(&subject.with_lease("third"), api::WriteAction::Stat, "w", b"").await;
+    assert_eq!(offset, 7, "a writer is told what is there");
+    subject.delete_lease_and_collect("second").await;
+    assert_eq!(ingests(&subject).await, ["w".to_owned()].into(), "opened under a lease, it is held by that");
+    subject.delete_lease_and_collect("third").await;
+    assert_eq!(ingests(&subject).await, BTreeSet::new());
 }
 
 pub(super) async fn parents_are_kept_by_their_children(subject: Subject) {

@@ -120,6 +120,7 @@ bodies! {
         an_expired_lease_keeps_nothing,
         what_nothing_names_is_collected,
         ingests_go_with_their_lease,
+        an_ingest_under_a_second_lease_goes_with_that_and_is_resumed,
         parents_are_kept_by_their_children,
     }
     images true {

@@ -78,7 +78,10 @@ impl IntrospectionService {
             id: id.to_owned(),
             ..Default::default()
         };
-        let mut plugins = vec![plugin("io.containerd.content.v1", "content")];
+        let mut plugins = vec![api::Plugin {
+            exports: HashMap::from([("root".to_owned(), options.content_root())]),
+            ..plugin("io.containerd.content.v1", "content")
+        }];
         for snapshotter in &options.snapshotters {
             let rebase = options.version.has_rebase_capability().then(|| "rebase".to_owned());
             plugins.push(api::Plugin {

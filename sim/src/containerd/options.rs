@@ -41,7 +41,8 @@ pub struct Options {
     pub clock: Clock,
     /// Names of the snapshotters. Default: `overlayfs`.
     pub snapshotters: Vec<String>,
-    /// Keeps snapshots as directories below this one. Default: none, trees are kept in memory.
+    /// Keeps snapshots as directories below this one, and shows interrupted writes as files there. Default: none, all is
+    /// kept in memory.
     pub directory: Option<PathBuf>,
     /// Whether the CRI plugin runs. Default: yes.
     pub cri: bool,
@@ -81,6 +82,12 @@ impl Options {
     pub(crate) fn snapshotter_root(&self, name: &str) -> String {
         let base = self.directory.as_ref().map_or(NO_DIRECTORY.into(), |path| path.to_string_lossy());
         format!("{base}/io.containerd.snapshotter.v1.{name}")
+    }
+
+    /// The directory that introspection reports for the content store.
+    pub(crate) fn content_root(&self) -> String {
+        let base = self.directory.as_ref().map_or(NO_DIRECTORY.into(), |path| path.to_string_lossy());
+        format!("{base}/io.containerd.content.v1.content")
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) async fn sigkill_in_mid_pull_leaves_nothing_and_the_next_pull_works(
     node.kill_daemon().await?;
     pulling.await?.expect_err("nobody is left to answer");
 
-    node.start_daemon().await?;
+    node.start_daemon_with("[pull]\nresume_within = \"0\"\n").await?;
     let mut images = node.images().await?;
     assert_eq!(images.status(&reference).await?, None);
     assert_eq!(node.containerd().cri().await?.status(&reference).await?, None);

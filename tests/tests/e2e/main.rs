@@ -8,6 +8,7 @@
 //! | `remove.rs` | what we remove is gone there, and what it used is freed |
 //! | `behind_our_back.rs` | what `ctr` changes is right in our list within a second |
 //! | `crash.rs` | SIGKILL in mid-pull leaves nothing, and the next pull works |
+//! | `resume.rs` | the next pull after an interrupted one fetches only the rest |
 //! | `in_a_container.rs` | the same node in a container, run by testcontainers |
 //! | `conformance.rs` | the simulator's claims about containerd, held against the real one |
 //! | `layers/` | layers unpacked by us are the same tree as unpacked by containerd |
@@ -29,6 +30,7 @@ mod network;
 mod node_credentials;
 mod pull;
 mod remove;
+mod resume;
 mod schema1;
 mod unpack;
 
@@ -70,6 +72,8 @@ for_each_version! {
         containerd_restarted;
     conformance: simulator_behaves_as_this_containerd;
     crash: sigkill_in_mid_pull_leaves_nothing_and_the_next_pull_works;
+    resume: a_killed_pull_is_gone_on_with_where_it_was,
+        a_pull_given_up_is_gone_on_with_where_it_was;
     errors: bad_reference,
         unknown_image,
         wrong_password,

@@ -50,6 +50,9 @@ pub struct Flags {
     /// Most big layers from all hosts at the same time (key `registry.streams`)
     #[arg(long, value_name = "COUNT")]
     pub registry_streams: Option<String>,
+    /// How long an interrupted pull can be resumed, "0" for not at all (key `pull.resume_within`)
+    #[arg(long, value_name = "DURATION")]
+    pub pull_resume_within: Option<String>,
     /// Who writes the files of layers, `auto` or `differ` (key `unpack.method`)
     #[arg(long, value_name = "METHOD")]
     pub unpack_method: Option<String>,

@@ -1,12 +1,17 @@
 //! The keys: their names in the file, their flags, and the field of [`Config`] that each sets.
 
 use super::value::{
-    count, duration, identifier, loopback_address, niceness, one_of, path_list, socket_path, stall_bytes,
-    workers,
+    count, duration, duration_to, identifier, loopback_address, niceness, one_of, path_list, socket_path,
+    stall_bytes, workers,
 };
+use std::time::Duration;
+
 use puller::{Layers, Method};
 
 use super::{BadValue, Config, CriAddress, Fault, Flags, Origin, Problem, Schema1};
+
+/// Longest time for which an interrupted pull is kept: as long as any lease.
+const RESUME_WITHIN_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// One key.
 #[derive(Debug)]
@@ -170,6 +175,16 @@ pub(super) const KEYS: &[Key] = &[
         flag: "--registry-streams",
         given: |flags| &flags.registry_streams,
         set: |config, text| count(text, 1024).map(|most| config.registry.network.streams = most),
+    },
+    Key {
+        table: "pull",
+        name: "pull.resume_within",
+        is_number: false,
+        flag: "--pull-resume-within",
+        given: |flags| &flags.pull_resume_within,
+        set: |config, text| {
+            duration_to(text, RESUME_WITHIN_MAX).map(|within| config.pull.resume_within = within)
+        },
     },
     Key {
         table: "unpack",

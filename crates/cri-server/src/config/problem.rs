@@ -192,6 +192,12 @@ pub enum BadValue {
     /// No duration.
     #[error("must be a duration, as in `30s` or `1m30s`; `0` is no limit")]
     NotDuration,
+    /// No duration, or too long a one.
+    #[error("must be a duration of at most {hours} h, as in `30s` or `1h30m`; `0` is none")]
+    NotDurationTo {
+        /// The longest, in hours.
+        hours: u64,
+    },
     /// No whole number, or one out of range.
     #[error("must be a whole number from {min} to {max}")]
     NotInRange {

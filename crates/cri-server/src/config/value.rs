@@ -71,6 +71,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, BadValue> {
     ClientConfig::parse_duration(text).ok_or(BadValue::NotDuration)
 }
 
+/// A duration that is no longer than `max`.
+pub(super) fn duration_to(text: &str, max: Duration) -> Result<Duration, BadValue> {
+    let within = ClientConfig::parse_duration(text).filter(|within| *within <= max);
+    within.ok_or(BadValue::NotDurationTo { hours: max.as_secs() / 3600 })
+}
+
 /// A count that is not zero.
 pub(super) fn count(text: &str, max: usize) -> Result<NonZeroUsize, BadValue> {
     let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= max);

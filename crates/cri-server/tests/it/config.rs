@@ -109,6 +109,8 @@ stall_bytes = 1
 range_width = 1
 streams_per_host = 2
 streams = 3
+[pull]
+resume_within = "90m"
 [unpack]
 method = "differ"
 layers = "discard"
@@ -145,6 +147,9 @@ address = "[::1]:9091"
                         streams: 3,
                     },
                 },
+                pull: PullConfig {
+                    resume_within: 5400s,
+                },
                 unpack: UnpackConfig {
                     method: Differ,
                     layers: Discard,
@@ -159,6 +164,15 @@ address = "[::1]:9091"
                     ),
                 },
             }
+        "#]],
+    );
+}
+
+#[test]
+fn the_time_of_an_interrupted_pull() {
+    check(
+        "[pull]\nresume_within = '24h1s'",
+        expect![[r#"
         "#]],
     );
 }
@@ -377,6 +391,7 @@ fn each_flag_sets_its_own_key_and_stands_in_the_help() {
         registry_range_width: flag("4"),
         registry_streams_per_host: flag("5"),
         registry_streams: flag("6"),
+        pull_resume_within: flag("7s"),
         unpack_method: flag("differ"),
         unpack_layers: flag("discard"),
         unpack_workers: flag("7"),
@@ -386,7 +401,7 @@ fn each_flag_sets_its_own_key_and_stands_in_the_help() {
     let text = "socket = '/s'\n[containerd]\naddress = '/c'\nnamespace = 'n'\nsnapshotter = 's'\ncri_address = '/cri'\n\
         [registry]\nconfig_path = '/r1:/r2'\nschema1 = 'reject'\n\
         dial_timeout = '1s'\nheader_timeout = '2s'\nstall_timeout = '0'\nstall_bytes = 3\nrange_width = 4\n\
-        streams_per_host = 5\nstreams = 6\n[unpack]\nmethod = 'differ'\nlayers = 'discard'\n\
+        streams_per_host = 5\nstreams = 6\n[pull]\nresume_within = '7s'\n[unpack]\nmethod = 'differ'\nlayers = 'discard'\n\
         workers = 7\nniceness = 11\n[metrics]\naddress = '127.0.0.1:1'";
     assert_eq!(
         Config::load(&flags).expect("valid"),

@@ -22,12 +22,13 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid, chmodat, chownat, mkdirat, statat
 use tokio::sync::{Semaphore, mpsc};
 
 use super::Unpack;
-use super::layer_stream::{LayerStream, Source, Target};
+use super::layer_stream::{LayerStream, Target};
 use super::overlay::{self, Upper};
 use super::plan::Layer;
 use super::snapshot::{Active, Snapshotting};
 use crate::gc_labels::{self, Labels};
 use crate::puller::Layers;
+use crate::source::Source;
 use crate::{PullError, fetch};
 
 /// Layers of one pull that are fetched and unpacked at the same time. More than containerd's three, because each also
@@ -205,8 +206,10 @@ impl Direct<'_> {
         };
         let is_ingesting = ingest.is_some();
         let streamed = self.stream_into(layer, directory, ingest).await;
-        if streamed.is_err() && is_ingesting {
-            fetch::abort_layer(self.unpack.lease.client(), &layer.descriptor).await;
+        if let Err(error) = &streamed
+            && is_ingesting
+        {
+            fetch::abort_unless_passing(client, &layer.descriptor, error).await;
         }
         streamed
     }
@@ -215,7 +218,7 @@ impl Direct<'_> {
         &self,
         layer: &Layer,
         directory: &Path,
-        ingest: Option<Ingest>,
+        mut ingest: Option<Ingest>,
     ) -> Result<(Deferred, Bytes), PullError> {
         let Unpack { lease, session, turns, limits, layers, .. } = *self.unpack;
         let descriptor = &layer.descriptor;
@@ -223,10 +226,7 @@ impl Direct<'_> {
         let source = if is_stored {
             Source::Content(Box::new(lease.client().content().stream(&descriptor.digest).await?))
         } else {
-            let blob = session.blob(descriptor, 0).await;
-            Source::Registry(Box::new(
-                blob.map_err(|source| PullError::Fetch { what: fetch::LAYER, source })?,
-            ))
+            Source::registry(lease.client(), session, descriptor, ingest.as_mut()).await?
         };
         let path = directory.to_owned();
         let opened = turns.run(0, move || overlay::open(&path)).await?;

@@ -12,14 +12,14 @@
 use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
-use containerd::{ContentStream, Ingest};
+use containerd::Ingest;
 use layer::{DecompressError, Decompressor, Deferred, Form, Hasher, Limits, UnpackError, Unpacker, Verifier};
 use oci::{Descriptor, DiffId};
-use registry::Blob;
 use tokio::sync::mpsc;
 
 use crate::PullError;
 use crate::fetch::LAYER;
+use crate::source::Source;
 use crate::workers::Turns;
 
 /// Compressed bytes that are gathered for one piece of work.
@@ -33,23 +33,6 @@ const OUTPUTS: usize = 3;
 
 /// Chunks on their way to the content store, which gathers them itself.
 const INGEST_CHUNKS: usize = 4;
-
-/// Where a layer's bytes come from.
-pub(crate) enum Source {
-    Registry(Box<Blob>),
-    Content(Box<ContentStream>),
-}
-
-impl Source {
-    async fn chunk(&mut self) -> Result<Option<Bytes>, PullError> {
-        match self {
-            Source::Registry(blob) => {
-                blob.chunk().await.map_err(|source| PullError::Fetch { what: LAYER, source })
-            }
-            Source::Content(stream) => Ok(stream.chunk().await?),
-        }
-    }
-}
 
 /// What a layer should be.
 pub(crate) struct LayerStream<'a> {
@@ -82,7 +65,7 @@ impl LayerStream<'_> {
     /// A piece of work that has begun goes on to its end: wait for [`Turns::idle`] before removing the directory.
     pub(crate) async fn run(
         &self,
-        source: Source,
+        source: Source<'_>,
         ingest: Option<Ingest>,
         target: Target<'_>,
     ) -> Result<(Deferred, Option<Ingest>), PullError> {
@@ -92,7 +75,7 @@ impl LayerStream<'_> {
     /// Runs all stages, of which `last` takes the uncompressed bytes. Its inner error is the archive's own fault.
     pub(super) async fn stages<T, L: Future<Output = Result<Result<T, PullError>, PullError>>>(
         &self,
-        source: Source,
+        source: Source<'_>,
         ingest: Option<Ingest>,
         last: impl FnOnce(Outputs) -> L,
     ) -> Result<(T, Option<Ingest>), PullError> {
@@ -248,15 +231,19 @@ fn length(chunks: &[Bytes]) -> usize {
 }
 
 async fn gather(
-    mut source: Source,
+    mut source: Source<'_>,
     inputs: mpsc::Sender<Vec<Bytes>>,
     hashed: mpsc::Sender<Vec<Bytes>>,
     written: Option<mpsc::Sender<Bytes>>,
 ) -> Result<(), PullError> {
     let mut gathered: Vec<Bytes> = Vec::new();
+    let mut ingested = source.ingested();
     // A send fails where a later stage has failed, which is what the whole answers then.
     while let Some(bytes) = source.chunk().await? {
-        if let Some(written) = &written {
+        if ingested > 0 {
+            // A piece never goes beyond what the ingest has.
+            ingested = ingested.saturating_sub(bytes.len() as u64);
+        } else if let Some(written) = &written {
             let _ = written.send(bytes.clone()).await;
         }
         gathered.push(bytes);

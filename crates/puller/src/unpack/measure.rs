@@ -4,8 +4,9 @@ use containerd::Ingest;
 use layer::{Hasher, UnpackError};
 use oci::DiffId;
 
-use super::layer_stream::{Filled, LayerStream, Outputs, Source};
+use super::layer_stream::{Filled, LayerStream, Outputs};
 use crate::PullError;
+use crate::source::Source;
 
 /// What was measured on a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl LayerStream<'_> {
     /// The ingest is dropped, unfinished.
     pub(crate) async fn measure(
         &self,
-        source: Source,
+        source: Source<'_>,
         ingest: Option<Ingest>,
     ) -> Result<(Measured, Option<Ingest>), PullError> {
         self.stages(source, ingest, |outputs| self.hash(outputs)).await

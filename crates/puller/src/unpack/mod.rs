@@ -24,7 +24,7 @@ use crate::PullError;
 use crate::documents::Documents;
 use crate::puller::{Layers, Method};
 use crate::workers::Turns;
-pub(crate) use layer_stream::{LayerStream, Source};
+pub(crate) use layer_stream::LayerStream;
 pub(crate) use measure::Measured;
 use overlay::Upper;
 use snapshot::Snapshotting;

@@ -67,6 +67,9 @@ impl Node {
                 snapshotter: "overlayfs".into(),
                 platform: PlatformMatcher::host(),
                 instance: instance.into(),
+                boot: "the only one".into(),
+                now,
+                resume_within: Duration::ZERO,
             },
         );
         let dialled = registry.clone();
@@ -78,8 +81,7 @@ impl Node {
         let mut unpack = UnpackConfig::default();
         change(&mut config, &mut unpack);
         let registry_client = registry::Client::new(config, dialer);
-        let puller =
-            Puller::new(store.clone(), registry_client, PullerConfig { cri: Some(cri), now, unpack });
+        let puller = Puller::new(store.clone(), registry_client, PullerConfig { cri: Some(cri), unpack });
         let follower = tokio::spawn({
             let store = store.clone();
             async move { store.run().await }

@@ -35,11 +35,7 @@ async fn a_pull_that_was_cut_off_between_its_records_is_completed_after_the_rest
     let pulled = node.pull(reference.as_str()).await.unwrap();
     node.settle().await;
     // The state between the id record and the others: a lease that holds everything, and the id record alone.
-    let lease = node
-        .store
-        .lease(&reference, std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000))
-        .await
-        .unwrap();
+    let lease = node.store.lease(&reference).await.unwrap();
     let images = lease.client().images();
     for blob in std::iter::once(digest.as_str()).chain([pulled.image_id.as_str()]) {
         let descriptor = oci::Descriptor::new("m", refparse::Digest::parse(blob).unwrap(), 0);

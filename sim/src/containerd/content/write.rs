@@ -18,6 +18,7 @@ use tonic::{Response, Status, Streaming};
 use super::length;
 use crate::containerd::caller::Caller;
 use crate::containerd::context::Context;
+use crate::containerd::directory;
 use crate::containerd::events::publish;
 use crate::containerd::failure;
 use crate::containerd::labels::{self, Labels};
@@ -46,6 +47,11 @@ pub(super) async fn serve(
     let context = Context::read(&headers)?;
     let mut writer = Writer::open(shared, context, caller, &first)?;
     let response = writer.step(first).await?;
+    if response.offset > 0 {
+        // Nobody looks into the directory before: no write that goes on is read there.
+        directory::show_ingests(&writer.shared)
+            .map_err(|error| Status::unknown(format!("cannot show the ingests: {error}")))?;
+    }
     Ok(Response::new(responses(writer, requests, response).boxed()))
 }
 

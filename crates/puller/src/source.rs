@@ -1,0 +1,132 @@
+//! Where the bytes of a layer come from.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use containerd::{Client, ContentStream, Ingest, open_ingest};
+use oci::Descriptor;
+use registry::{Blob, Session};
+
+use crate::PullError;
+use crate::fetch::LAYER;
+
+/// Bytes that are read at a time of what an interrupted pull left.
+const PIECE_BYTES: u64 = 256 << 10;
+
+pub(crate) enum Source<'a> {
+    Registry(Box<Blob>),
+    Content(Box<ContentStream>),
+    Resumed(Resumed<'a>),
+}
+
+/// What an interrupted pull left, then the rest from the registry.
+pub(crate) struct Resumed<'a> {
+    session: &'a Session,
+    descriptor: &'a Descriptor,
+    file: Arc<File>,
+    found: u64,
+    read: u64,
+    /// Asked for when its turn comes: a server does not wait while a big layer is unpacked up to here.
+    rest: Option<Box<Blob>>,
+}
+
+impl<'a> Source<'a> {
+    /// The registry, behind the bytes that an interrupted pull left in `ingest`, where they can be read: then they are kept
+    /// there.
+    pub(crate) async fn registry(
+        client: &Client,
+        session: &'a Session,
+        descriptor: &'a Descriptor,
+        ingest: Option<&mut Ingest>,
+    ) -> Result<Source<'a>, PullError> {
+        if let Some(ingest) = ingest
+            && let Some(file) = left(client, descriptor, ingest).await
+        {
+            let found = ingest.found();
+            tracing::info!(layer = %descriptor.digest, found, size = descriptor.size, "an interrupted layer is resumed");
+            ingest.keep_found();
+            let file = Arc::new(file);
+            return Ok(Source::Resumed(Resumed { session, descriptor, file, found, read: 0, rest: None }));
+        }
+        Ok(Source::Registry(blob(session, descriptor, 0).await?))
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, PullError> {
+        match self {
+            Source::Registry(blob) => next(blob).await,
+            Source::Content(stream) => Ok(stream.chunk().await?),
+            Source::Resumed(resumed) => resumed.chunk().await,
+        }
+    }
+
+    /// How many of the first bytes the ingest has already.
+    pub(crate) fn ingested(&self) -> u64 {
+        match self {
+            Source::Resumed(resumed) => resumed.found,
+            Source::Registry(_) | Source::Content(_) => 0,
+        }
+    }
+}
+
+impl Resumed<'_> {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, PullError> {
+        if self.read < self.found {
+            let piece = self.piece().await?;
+            self.read += piece.len() as u64;
+            return Ok(Some(piece));
+        }
+        if self.rest.is_none() {
+            self.rest = Some(blob(self.session, self.descriptor, self.found).await?);
+        }
+        match &mut self.rest {
+            Some(rest) => next(rest).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn piece(&self) -> Result<Bytes, PullError> {
+        let (file, at) = (Arc::clone(&self.file), self.read);
+        let length = (self.found - at).min(PIECE_BYTES);
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+            file.read_exact_at(&mut bytes, at).map(|()| Bytes::from(bytes))
+        });
+        let read = reading.await.map_err(|error| PullError::Ended(error.to_string()))?;
+        read.map_err(|source| PullError::Ingest { digest: self.descriptor.digest.to_string(), source })
+    }
+}
+
+async fn blob(session: &Session, descriptor: &Descriptor, from: u64) -> Result<Box<Blob>, PullError> {
+    let blob = session.blob(descriptor, from).await;
+    Ok(Box::new(blob.map_err(|source| PullError::Fetch { what: LAYER, source })?))
+}
+
+async fn next(blob: &mut Blob) -> Result<Option<Bytes>, PullError> {
+    blob.chunk().await.map_err(|source| PullError::Fetch { what: LAYER, source })
+}
+
+/// The bytes that an interrupted pull left in `ingest`: containerd's API does not read them, its directory may be this
+/// machine's. Whatever is wrong with them, the layer can be fetched from its first byte.
+async fn left(client: &Client, descriptor: &Descriptor, ingest: &Ingest) -> Option<File> {
+    let found = ingest.found();
+    // Of a blob that another namespace has, containerd says that all is there.
+    if found == 0 || found >= descriptor.size {
+        return None;
+    }
+    let root = client.introspection().content_root().await.ok().flatten()?;
+    let (namespace, ingest_ref) = (client.namespace().to_owned(), ingest.ingest_ref().to_owned());
+    let opening = tokio::task::spawn_blocking(move || {
+        let file = open_ingest(&root, &namespace, &ingest_ref)?;
+        Ok::<_, std::io::Error>(file.map(|file| (file.metadata().map(|metadata| metadata.len()), file)))
+    });
+    match opening.await {
+        Ok(Ok(Some((Ok(length), file)))) if length >= found => Some(file),
+        other => {
+            tracing::debug!(layer = %descriptor.digest, found, ?other, "what is left of an interrupted layer cannot be read");
+            None
+        }
+    }
+}

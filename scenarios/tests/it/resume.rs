@@ -1,0 +1,173 @@
+//! Pulls that are interrupted, and the next pull of the same reference.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use scenarios::{World, image, on_host};
+use sim::image::{Compression, Image, ImageBuilder, Layer};
+use sim::registry::{Fault, Match, Rule};
+
+use crate::expect::{pull_works, records, there_or_gone};
+use crate::explore::{At, Told, ensure, every_point, told};
+
+/// Longer than an interrupted pull needs to be put away, shorter than it is kept.
+const SHORTLY: Duration = Duration::from_secs(2);
+
+fn content(world: &World) -> BTreeSet<String> {
+    world.inventory().content.into_keys().collect()
+}
+
+/// Digests of the blobs that were asked for since the request number `from`.
+fn asked_since(world: &World, from: usize) -> BTreeSet<String> {
+    let requests = world.registry().requests().into_iter().skip(from);
+    let blobs = requests.filter_map(|request| Some(request.path.split_once("/blobs/")?.1.to_owned()));
+    blobs.collect()
+}
+
+/// Pulls up to the point, and answers whether it came, with what was in the content store there.
+async fn interrupted(world: &World, at: &At) -> Told<(bool, BTreeSet<String>)> {
+    let gate = world.gate().clone();
+    gate.close();
+    let done = at.until(&gate, "interrupt", world.daemon().pull(&on_host("app:1"))).await;
+    let came = done.is_none();
+    done.map_or(Ok(()), |done| told(done).map(drop))?;
+    Ok((came, content(world)))
+}
+
+/// The next pull works, and asks for nothing of what `had` names.
+async fn goes_on(world: &World, app: &Image, had: &BTreeSet<String>) -> Told<()> {
+    tokio::time::sleep(SHORTLY).await;
+    let has = content(world);
+    let lost: Vec<&String> = had.difference(&has).collect();
+    ensure(lost.is_empty(), format_args!("collected: {lost:?}"))?;
+    let before = world.registry().requests().len();
+    pull_works(world, app, "app", "1").await?;
+    let again: Vec<String> = asked_since(world, before).intersection(had).cloned().collect();
+    ensure(again.is_empty(), format_args!("asked for again: {again:?}"))
+}
+
+#[test]
+fn a_pull_given_up_at_any_point_leaves_what_it_has_brought_to_the_next() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let (came, had) = interrupted(world, at).await?;
+        world.gate().open();
+        goes_on(world, &app, &had).await?;
+        Ok(came)
+    });
+}
+
+#[test]
+fn a_pull_killed_at_any_point_leaves_what_it_has_brought_to_the_next() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let (came, had) = interrupted(world, at).await?;
+        world.restart_daemon();
+        world.gate().open();
+        goes_on(world, &app, &had).await?;
+        Ok(came)
+    });
+}
+
+#[test]
+fn a_daemon_killed_at_any_point_of_putting_an_interrupted_pull_away_loses_nothing_of_it() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        // The first layer is there.
+        at.after(1, "Snapshots/Commit");
+        let done = at.until(&gate, "interrupt", world.daemon().pull(&on_host("app:1"))).await;
+        ensure(done.is_none(), "the pull ended first")?;
+        let had = content(world);
+        at.again();
+        let quiet = async { tokio::time::sleep(SHORTLY).await };
+        let came = at.until(&gate, "kill", quiet).await.is_none();
+        world.restart_daemon();
+        gate.open();
+        goes_on(world, &app, &had).await?;
+        Ok(came)
+    });
+}
+
+/// A base that is fetched at once, and a layer of several messages.
+fn large() -> Image {
+    let base = Layer::random("base", 200, 7, Compression::Gzip);
+    ImageBuilder::new().layer(base).layer(Layer::random("large", 3 << 20, 8, Compression::Gzip)).build()
+}
+
+/// The bytes of an unfinished write can be read where containerd's directories can be.
+#[test]
+fn a_layer_interrupted_in_its_midst_is_fetched_from_there() {
+    let (app, resumed) = (large(), std::cell::Cell::new(0));
+    every_point(async |world, at| {
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        let done = at.until(&gate, "interrupt", world.daemon().pull(&on_host("app:1"))).await;
+        let came = done.is_none();
+        done.map_or(Ok(()), |done| told(done).map(drop))?;
+        gate.open();
+        tokio::time::sleep(SHORTLY).await;
+        let before = world.registry().requests().len();
+        pull_works(world, &app, "app", "1").await?;
+        let requests = world.registry().requests().split_off(before);
+        resumed.set(resumed.get() + usize::from(requests.iter().any(|request| request.range.is_some())));
+        Ok(came)
+    });
+    assert!(resumed.get() > 5, "resumed at {} points", resumed.get());
+}
+
+#[test]
+fn a_registry_that_goes_away_in_the_midst_of_a_pull_costs_nothing_of_what_came() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        let away = async {
+            world.registry().inject(Rule::new(Match::any(), Fault::Disconnect));
+        };
+        let (pulled, came) = at.beside(&gate, "away", world.daemon().pull(&on_host("app:1")), away).await;
+        let had = content(world);
+        gate.open();
+        world.registry().heal();
+        if pulled.is_err() {
+            goes_on(world, &app, &had).await?;
+        }
+        Ok(came)
+    });
+}
+
+#[test]
+fn what_an_interrupted_pull_left_goes_in_time_where_no_other_comes() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let (came, _) = interrupted(world, at).await?;
+        if !there_or_gone(world, &app, "app", "1").await? {
+            ensure(content(world).is_empty(), "content is left")?;
+        }
+        Ok(came)
+    });
+}
+
+#[test]
+fn a_removal_takes_what_an_interrupted_pull_of_the_same_name_left() {
+    every_point(async |world, at| {
+        let (old, app) = (image(1), image(2));
+        world.registry().push("app", Some("1"), &old);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        world.registry().push("app", Some("1"), &app);
+        let (came, _) = interrupted(world, at).await?;
+        world.gate().open();
+        tokio::time::sleep(SHORTLY).await;
+        told(world.daemon().store().remove(&on_host("app:1")).await)?;
+        let is_left = content(world).contains(app.config().digest());
+        ensure(!is_left || !records(world, &app).is_empty(), "the config is left")?;
+        Ok(came)
+    });
+}
