@@ -38,8 +38,14 @@ fn now() -> SystemTime {
 }
 
 impl Daemon {
-    /// Starts the daemon called `name`, which is also its client name at the gate.
-    pub fn start(name: &str, gate: &Gate, containerd: &Containerd, registry: &Registry) -> Daemon {
+    /// Starts the daemon called `name`, which is also its client name at the gate, in the machine's boot `boot`.
+    pub fn start(
+        name: &str,
+        boot: &str,
+        gate: &Gate,
+        containerd: &Containerd,
+        registry: &Registry,
+    ) -> Daemon {
         let link = Link::new(name, gate);
         let channel = link.containerd(containerd);
         let client = Client::new(channel.clone(), "k8s.io").expect("a namespace that containerd takes");
@@ -49,7 +55,7 @@ impl Daemon {
             snapshotter: "overlayfs".into(),
             platform: PlatformMatcher::host(),
             instance: name.into(),
-            boot: "the only one".into(),
+            boot: boot.into(),
             now,
             resume_within: RESUME_WITHIN,
         };

@@ -45,6 +45,7 @@ pub struct World {
     registry: Registry,
     daemon: Option<Daemon>,
     daemons_count: u32,
+    boots_count: u32,
     other: Client,
     watch: Watch,
 }
@@ -79,6 +80,7 @@ impl World {
             registry,
             daemon: None,
             daemons_count: 0,
+            boots_count: 0,
             other,
             watch,
         };
@@ -138,9 +140,18 @@ impl World {
         self.kill_daemon();
         self.daemons_count += 1;
         let name = self.daemon_name();
-        let daemon = Daemon::start(&name, &self.gate, &self.containerd, &self.registry);
+        let boot = self.boots_count.to_string();
+        let daemon = Daemon::start(&name, &boot, &self.gate, &self.containerd, &self.registry);
         self.watch.of(Some(daemon.store().clone()));
         self.daemon = Some(daemon);
+    }
+
+    /// Restarts the machine: the daemon and containerd, which has what is on its disk.
+    pub fn reboot(&mut self) {
+        self.kill_daemon();
+        self.containerd.restart();
+        self.boots_count += 1;
+        self.restart_daemon();
     }
 
     /// What looks at the daemon between messages.

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use scenarios::{World, image, on_host};
+use sim::containerd::{Fault, Match, Rule};
 use sim::image::{Compression, Image, ImageBuilder, Layer};
-use sim::registry::{Fault, Match, Rule};
+use sim::registry;
+use tonic::Code;
 
 use crate::expect::{pull_works, records, there_or_gone};
 use crate::explore::{At, Told, ensure, every_point, told};
@@ -129,7 +131,7 @@ fn a_registry_that_goes_away_in_the_midst_of_a_pull_costs_nothing_of_what_came()
         let gate = world.gate().clone();
         gate.close();
         let away = async {
-            world.registry().inject(Rule::new(Match::any(), Fault::Disconnect));
+            world.registry().inject(registry::Rule::new(registry::Match::any(), registry::Fault::Disconnect));
         };
         let (pulled, came) = at.beside(&gate, "away", world.daemon().pull(&on_host("app:1")), away).await;
         let had = content(world);
@@ -151,6 +153,47 @@ fn what_an_interrupted_pull_left_goes_in_time_where_no_other_comes() {
         if !there_or_gone(world, &app, "app", "1").await? {
             ensure(content(world).is_empty(), "content is left")?;
         }
+        Ok(came)
+    });
+}
+
+/// A power cut may have taken what was not synced.
+#[test]
+fn what_an_interrupted_pull_left_before_a_restart_of_the_machine_is_not_used() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let (came, _) = interrupted(world, at).await?;
+        if at.step() % 2 == 0 {
+            // Put away already, at some points.
+            world.gate().open();
+            tokio::time::sleep(SHORTLY).await;
+        }
+        world.reboot();
+        world.gate().open();
+        tokio::time::sleep(SHORTLY).await;
+        if records(world, &app).is_empty() {
+            ensure(content(world).is_empty(), "content is left")?;
+        }
+        pull_works(world, &app, "app", "1").await?;
+        Ok(came)
+    });
+}
+
+#[test]
+fn a_full_disk_takes_what_interrupted_pulls_left() {
+    every_point(async |world, at| {
+        let (app, other) = (image(1), image(2));
+        world.registry().push("app", Some("1"), &app);
+        world.registry().push("other", Some("1"), &other);
+        let (came, had) = interrupted(world, at).await?;
+        world.gate().open();
+        tokio::time::sleep(SHORTLY).await;
+        let full = Fault::Fail(Code::Unknown, "write: no space left on device".into());
+        world.containerd().inject(Rule::new(Match::method("Content/Write"), full).times(1));
+        ensure(world.daemon().pull(&on_host("other:1")).await.is_err(), "the disk is not full")?;
+        let is_left = had.iter().any(|digest| content(world).contains(digest));
+        ensure(!is_left || !records(world, &app).is_empty(), "something is left")?;
         Ok(came)
     });
 }

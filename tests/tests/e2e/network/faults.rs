@@ -63,7 +63,7 @@ async fn garbage_is_an_error_and_leaves_nothing() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_pull_whose_caller_goes_away_leaves_nothing() -> anyhow::Result<()> {
-    let node = super::node().await?;
+    let node = super::node_with("[pull]\nresume_within = \"0\"\n").await?;
     let registry = Registry::start(Access::Plain).await?;
     let image = super::incompressible(&[4 << 20]);
     push(&registry, "team/app:1", &image, Format::Oci).await?;

@@ -30,8 +30,13 @@ async fn node() -> anyhow::Result<Node> {
 /// One that fetches a blob by one request at a time, for tests in which it counts where a connection breaks: how ranges are
 /// shared out over several depends on the pace of the machine.
 async fn node_without_ranges() -> anyhow::Result<Node> {
+    node_with("range_width = 1\n").await
+}
+
+/// One with `more` in its daemon's configuration ([`DaemonConfig::more`]).
+async fn node_with(more: &str) -> anyhow::Result<Node> {
     let containerd = Containerd::start(Version::V2).await?;
-    let config = DaemonConfig { more: "range_width = 1\n".to_owned(), ..Daemon::config(&containerd) };
+    let config = DaemonConfig { more: more.to_owned(), ..Daemon::config(&containerd) };
     let daemon = Daemon::start_with(&containerd, &config).await?;
     Ok(Node::of(containerd, daemon))
 }
