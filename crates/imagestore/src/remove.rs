@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use containerd::ErrorKind;
+use oci::Descriptor;
 use refparse::Digest;
 
 use crate::index::Index;
@@ -34,15 +35,17 @@ impl ImageStore {
             let keys = keys(&self.index(), &found);
             let _ordered = self.shared.changing.lock(&keys).await;
             // While this waited, a pull may have given the image another name, or a removal taken it away.
-            let Some(found) = lookup::find(&self.index(), &wanted)? else { return Ok(()) };
-            if !keys.is_superset(&self::keys(&self.index(), &found)) {
+            let index = self.index();
+            let Some(found) = lookup::find(&index, &wanted)? else { return Ok(()) };
+            if !keys.is_superset(&self::keys(&index, &found)) {
                 continue;
             }
-            let names = names(&self.index(), &found);
+            let records = records(&index, &found);
             // The collection at the end of the removal takes it.
-            self.forget_resumable(&names.iter().map(String::as_str).collect::<Vec<_>>(), false).await;
-            self.remove_records(&names).await?;
-            if self::names(&self.index(), &found).is_empty() {
+            self.forget_resumable(&records.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), false)
+                .await;
+            self.remove_records(&records).await?;
+            if names(&self.index(), &found).is_empty() {
                 return Ok(());
             }
             // What is left is this image's: a name that another client moved meanwhile must not lead the next round to
@@ -54,23 +57,22 @@ impl ImageStore {
         Err(StoreError::RemoveContended { image: image.to_owned() })
     }
 
-    /// Deletes the records called `names`, in this order, each only while it has the target that the index knows.
-    async fn remove_records(&self, names: &[String]) -> Result<(), StoreError> {
+    /// Deletes `records`, in this order, each only while it has its target: another client may move a name of this image to
+    /// a second one, and the index may know of it by then (found by the simulator, 2026-11-27).
+    async fn remove_records(&self, records: &[(String, Descriptor)]) -> Result<(), StoreError> {
         let images = self.shared.client.images();
         let mut collected = false;
-        for (number, name) in names.iter().enumerate() {
+        for (number, (name, target)) in records.iter().enumerate() {
             // The last deletion makes containerd collect before it answers.
-            let sync = number + 1 == names.len();
-            let index = self.index();
-            let Some(entry) = index.entry(name) else { continue };
+            let sync = number + 1 == records.len();
             let moved = match images.get(name).await {
-                Ok(record) => record.target.digest != entry.target.digest,
+                Ok(record) => record.target.digest != target.digest,
                 Err(error) if error.is_not_found() => true,
                 Err(error) => return Err(error.into()),
             };
             if !moved {
                 // The target goes along: containerd 2.0 and later compare it in the transaction of the deletion.
-                match images.delete(name, Some(&entry.target), sync).await {
+                match images.delete(name, Some(target), sync).await {
                     Ok(()) => collected = sync,
                     Err(error)
                         if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition) => {}
@@ -106,6 +108,14 @@ fn names(index: &Index, found: &Found) -> Vec<String> {
         Found::Image(image) => index.image(image.id()).map(|now| now.names.clone()).unwrap_or_default(),
         Found::Unreadable { target } => unreadable_names(index, target),
     }
+}
+
+/// The records that `found` stands for with their targets, the image id last.
+fn records(index: &Index, found: &Found) -> Vec<(String, Descriptor)> {
+    let names = names(index, found).into_iter();
+    names
+        .filter_map(|name| index.entry(&name).map(|entry| entry.target.clone()).map(|target| (name, target)))
+        .collect()
 }
 
 fn unreadable_names(index: &Index, target: &Digest) -> Vec<String> {

@@ -133,6 +133,32 @@ fn a_tag_that_another_client_moves_at_any_point_of_a_removal_is_not_removed_with
     });
 }
 
+/// 60 seeds: the event of the move must overtake the removal.
+#[test]
+fn a_second_tag_that_another_client_moves_during_a_removal_stays() {
+    seeds(0..60, async |world| {
+        let (app, other) = (image(1), image(2));
+        world.registry().push("app", Some("1"), &app);
+        world.registry().push("other", Some("1"), &other);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        told(world.daemon().pull(&on_host("other:1")).await)?;
+        let images = world.ctr_images();
+        let mut second = told(images.get(&on_host("app:1")).await)?;
+        second.name = on_host("app:2");
+        told(images.create(&second).await)?;
+        second.target = told(images.get(&on_host("other:1")).await)?.target;
+        world.settle().await;
+        world.gate().close();
+        let remove = world.daemon().store().remove(app.config().digest());
+        let (removed, moved) = futures::join!(remove, images.update(&second));
+        told(removed)?;
+        told(world.check_at_rest().await)?;
+        ensure(records(world, &app).is_empty(), "the image is left")?;
+        let is_kept = records(world, &other).contains(&on_host("app:2"));
+        ensure(moved.is_err() || is_kept, "the moved tag was removed")
+    });
+}
+
 /// 30 seeds: the question must outlast both.
 #[test]
 fn a_tag_that_moves_while_its_status_is_asked_is_shown_though_its_old_image_is_removed() {
