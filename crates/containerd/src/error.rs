@@ -59,6 +59,11 @@ impl CallError {
         self.kind == ErrorKind::AlreadyExists
     }
 
+    /// Whether containerd did not answer: the call may have had its effect.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Deadline)
+    }
+
     pub(crate) fn from_status(operation: &'static str, subject: &str, status: &Status) -> CallError {
         let mut message: String = status.message().chars().take(MESSAGE_BYTES_MAX).collect();
         // A transport error's own message may be the bare "transport error"; the reason is in its sources.

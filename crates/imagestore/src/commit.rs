@@ -1,6 +1,7 @@
 //! Writing the records of an image that is complete.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use containerd::{ErrorKind, ImageRecord, Images, labels};
 use oci::{Descriptor, ImageId};
@@ -84,10 +85,12 @@ impl ImageStore {
         let _ordered = self.shared.changing.lock(&names).await;
         let images = lease.client().images();
         let mut created = Vec::new();
+        let writing = self.shared.writing.begin(&names);
         let written = write_all(&images, &records, &mut created).await;
+        drop(writing);
         let Err(error) = written else {
-            // The image is fully there, whatever comes of entering it: containerd's next answer brings the index to it.
-            let entered = self.refresh_all(&names).await;
+            // The image is fully there, whatever comes of entering it.
+            let entered = self.enter_written(&names).await;
             lease.release().await;
             // It may be of another image that the tag was.
             self.forget_resumable(&[image.reference.as_str()], true).await;
@@ -96,6 +99,8 @@ impl ImageStore {
         // Taking back what containerd wrote without saying so could take what another client has made of it since (found
         // by the simulator, 2026-11-27).
         let undone = !is_unanswered(&error) && self.take_back(&images, &created, image.target).await.is_ok();
+        // What other clients did to the names meanwhile was left to this; the error that counts is the first one.
+        let _entered = self.enter_written(&names).await;
         if undone {
             lease.discard().await;
         } else {
@@ -106,11 +111,14 @@ impl ImageStore {
         Err(error)
     }
 
-    async fn refresh_all(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
-        for name in names {
-            self.refresh(name).await?;
+    /// Enters all that was written at once. A list that shows an image whose tag is yet to be written would be true neither
+    /// before the pull nor after it (found by the simulator, 2026-11-27).
+    async fn enter_written(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
+        let entered = self.refresh_all(names).await;
+        if entered.is_err() {
+            self.shared.recovery_wanted.notify_one();
         }
-        Ok(())
+        entered
     }
 
     /// Deletes the records that a refused commit created, the id last.
@@ -127,9 +135,41 @@ impl ImageStore {
                 }
                 Err(error) => return Err(error.into()),
             }
-            self.refresh(name).await?;
         }
         Ok(())
+    }
+}
+
+/// Names whose records are being written, by pulls that enter them in the index at their end.
+#[derive(Debug, Default)]
+pub(crate) struct Writing {
+    names: Mutex<BTreeSet<String>>,
+}
+
+/// Names that are in [`Writing`] until this is dropped. No two have a common one: writers of one name exclude each other.
+struct WritingNames<'a> {
+    writing: &'a Writing,
+    names: &'a BTreeSet<String>,
+}
+
+impl Writing {
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin<'a>(&'a self, names: &'a BTreeSet<String>) -> WritingNames<'a> {
+        self.names().extend(names.iter().cloned());
+        WritingNames { writing: self, names }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names().contains(name)
+    }
+}
+
+impl Drop for WritingNames<'_> {
+    fn drop(&mut self) {
+        self.writing.names().retain(|name| !self.names.contains(name));
     }
 }
 
@@ -149,12 +189,7 @@ async fn write_all(
 
 /// Whether the call that failed may have had its effect.
 fn is_unanswered(error: &StoreError) -> bool {
-    match error {
-        StoreError::Containerd(error) => {
-            matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline)
-        }
-        _ => false,
-    }
+    matches!(error, StoreError::Containerd(error) if error.is_unanswered())
 }
 
 /// Creates `record`, or brings an existing one of that name to its target and labels; labels that others set stay.

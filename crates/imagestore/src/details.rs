@@ -1,7 +1,7 @@
 //! What the documents under a record's target say of the image, for this host's platform.
 
 use bytes::Bytes;
-use containerd::{Content, ErrorKind};
+use containerd::Content;
 use oci::{
     ChainId, DOCUMENT_BYTES_MAX, Descriptor, Document, ImageConfig, ImageId, Manifest, PlatformMatcher,
     chain_ids,
@@ -100,9 +100,7 @@ fn parse(descriptor: &Descriptor, bytes: &[u8]) -> Result<Document, StoreError> 
 pub(crate) fn is_of_the_record(error: &StoreError) -> bool {
     match error {
         StoreError::Document { .. } => true,
-        StoreError::Containerd(error) => {
-            !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline)
-        }
+        StoreError::Containerd(error) => !error.is_unanswered(),
         _ => false,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use containerd::{CallError, Client, ContentInfo, ErrorKind, LeaseId};
+use containerd::{CallError, Client, ContentInfo, LeaseId};
 use refparse::{Digest, Reference};
 
 use crate::resume::LEASE_BOOT;
@@ -156,7 +156,7 @@ impl ImageStore {
 /// Deletes a lease of which it is not known whether containerd made it: the answer was lost, and nobody else would
 /// before the next recovery (found by the simulator, 2026-11-24).
 async fn take_back(client: &Client, id: &LeaseId, error: &CallError) {
-    if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline) {
+    if !error.is_unanswered() {
         return;
     }
     match client.leases().delete(id, false).await {

@@ -50,14 +50,20 @@ impl ImageStore {
         let events = client.events().images().await?;
         let plugin = client.introspection().snapshotter(&self.shared.config.snapshotter).await?;
         self.shared.plugin.store(Some(Arc::new(plugin)));
-        let records = client.images().list().await?;
-        self.recover(&records).await?;
-        let mut names: BTreeSet<String> = client.images().list().await?.into_iter().map(|r| r.name).collect();
+        self.recover_and_look().await?;
+        Ok(events)
+    }
+
+    /// Ends what was cut off, and brings the index to what containerd has.
+    async fn recover_and_look(&self) -> Result<(), StoreError> {
+        let images = self.shared.client.images();
+        self.recover(&images.list().await?).await?;
+        let mut names: BTreeSet<String> = images.list().await?.into_iter().map(|r| r.name).collect();
         names.extend(self.index().names().map(str::to_owned));
         for name in names {
             self.refresh(&name).await?;
         }
-        Ok(events)
+        Ok(())
     }
 
     /// Refreshes the name of each event, and ends the pulls that were left to recovery, until the stream breaks or
@@ -66,7 +72,7 @@ impl ImageStore {
         loop {
             let done = tokio::select! {
                 biased;
-                () = self.shared.recovery_wanted.notified() => self.recover_meanwhile().await,
+                () = self.shared.recovery_wanted.notified() => self.recover_and_look().await,
                 () = self.shared.resumables.expired() => {
                     self.forget_expired().await;
                     Ok(())
@@ -80,11 +86,6 @@ impl ImageStore {
                 return error;
             }
         }
-    }
-
-    async fn recover_meanwhile(&self) -> Result<(), StoreError> {
-        let records = self.shared.client.images().list().await?;
-        self.recover(&records).await
     }
 }
 

@@ -38,7 +38,14 @@ impl ImageStore {
             if !is_finished && let Ok(reference) = Reference::parse(reference) {
                 let is_complete = self.complete_records(&lease, &reference, records).await?;
                 if !is_complete && self.is_of_this_boot(&lease) {
-                    self.keep_for_next(&lease.id, reference.as_str()).await?;
+                    match self.keep_for_next(&lease.id, reference.as_str()).await {
+                        Ok(()) => {}
+                        Err(error) if error.is_unanswered() => return Err(error.into()),
+                        // It costs the next pull bytes; it must not keep the daemon from being ready.
+                        Err(error) => {
+                            tracing::warn!(image = %reference, %error, "an interrupted pull is not kept for the next one");
+                        }
+                    }
                 }
             }
             tracing::info!(lease = lease.id.as_str(), image = %reference, "deleting the lease of an ended pull");

@@ -1,5 +1,6 @@
 //! The store: what its verbs share.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +9,7 @@ use containerd::{Client, ImageRecord, SnapshotterPlugin};
 use oci::PlatformMatcher;
 use tokio::sync::{Notify, watch};
 
+use crate::commit::Writing;
 use crate::details::is_of_the_record;
 use crate::index::{Entry, Index};
 use crate::lease::KnownLeases;
@@ -54,9 +56,11 @@ pub(crate) struct Shared {
     refreshing: KeyedLocks,
     /// Orders commit and remove, by image id and by name.
     pub(crate) changing: KeyedLocks,
+    /// Names whose records a pull is writing.
+    pub(crate) writing: Writing,
     pub(crate) known_leases: KnownLeases,
     pub(crate) resumables: Resumables,
-    /// Told when a lease was left to recovery while the index stands.
+    /// Told when something was left to recovery, or to the next look at containerd, while the index stands.
     pub(crate) recovery_wanted: Notify,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) usage: UsageCache,
@@ -77,6 +81,7 @@ impl ImageStore {
                 index_writer: Mutex::default(),
                 refreshing: KeyedLocks::default(),
                 changing: KeyedLocks::default(),
+                writing: Writing::default(),
                 known_leases: KnownLeases::default(),
                 resumables: Resumables::default(),
                 recovery_wanted: Notify::new(),
@@ -130,21 +135,38 @@ impl ImageStore {
         }
     }
 
-    /// Reads the record called `name` and enters what it now is. The order of two refreshes of one name is the order
-    /// in which they read, so the index never goes back.
+    /// Reads the record called `name` and enters what it now is, unless a pull is writing it, which does that at its end.
+    /// The order of two refreshes of one name is the order in which they read, so the index never goes back.
     pub(crate) async fn refresh(&self, name: &str) -> Result<(), StoreError> {
+        if self.shared.writing.has(name) {
+            return Ok(());
+        }
         let _ordered = self.shared.refreshing.lock_one(name).await;
-        let record = match self.shared.client.images().get(name).await {
-            Ok(record) => Some(record),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error.into()),
-        };
-        let entry = match record {
-            Some(record) => Some(self.entry(&record).await?),
-            None => None,
-        };
-        self.enter(name, entry);
+        let entry = self.read(name).await?;
+        // One may have begun while this read.
+        if !self.shared.writing.has(name) {
+            self.enter(vec![(name, entry)]);
+        }
         Ok(())
+    }
+
+    /// Reads the records called `names` and enters what they now are; in the index they change at once.
+    pub(crate) async fn refresh_all(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
+        let _ordered = self.shared.refreshing.lock(names).await;
+        let mut entries = Vec::with_capacity(names.len());
+        for name in names {
+            entries.push((name.as_str(), self.read(name).await?));
+        }
+        self.enter(entries);
+        Ok(())
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Entry>, StoreError> {
+        match self.shared.client.images().get(name).await {
+            Ok(record) => Ok(Some(self.entry(&record).await?)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The entry that `record` makes. Documents that cannot be read make an entry without an image, said in the log
@@ -169,9 +191,12 @@ impl ImageStore {
         Ok(Entry::new(record, details.map(Arc::new)))
     }
 
-    fn enter(&self, name: &str, entry: Option<Entry>) {
+    fn enter(&self, entries: Vec<(&str, Option<Entry>)>) {
         let _only = self.shared.index_writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = self.shared.index.load().with(name, entry);
-        self.shared.index.store(Arc::new(next));
+        let mut next = self.index();
+        for (name, entry) in entries {
+            next = Arc::new(next.with(name, entry));
+        }
+        self.shared.index.store(next);
     }
 }

@@ -185,9 +185,7 @@ impl PullError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             PullError::Fetch { source, .. } => source.retry() != registry::Retry::Never,
-            PullError::Containerd(error) => {
-                matches!(error.kind(), containerd::ErrorKind::Unavailable | containerd::ErrorKind::Deadline)
-            }
+            PullError::Containerd(error) => error.is_unanswered(),
             _ => false,
         }
     }

@@ -144,6 +144,24 @@ fn a_tag_that_another_client_moves_at_any_point_of_a_pull_is_shown_where_it_was_
 }
 
 #[test]
+fn an_image_listed_at_any_point_of_its_pull_has_all_its_names() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let listed = std::cell::Cell::new(Ok(Vec::new()));
+        let came = pull_beside(world, at, "list", async {
+            listed.set(world.daemon().store().list().await);
+        })
+        .await?;
+        for image in told(listed.into_inner())? {
+            ensure(image.names.len() == 3, format_args!("{:?}", image.names))?;
+        }
+        told(world.check_at_rest().await)?;
+        Ok(came)
+    });
+}
+
+#[test]
 fn all_records_deleted_by_another_client_at_any_point_of_a_pull_leave_no_half_image() {
     every_point(async |world, at| {
         let app = image(1);
