@@ -1,5 +1,6 @@
 //! Whether the search finds what it is for: bugs that are planted into a copy of the workspace, one at a time.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,12 +100,14 @@ fn plant(patch: &Path) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// Copies every file that git knows or would add. One that is there already with the same bytes is left alone, so that
-/// cargo builds only what differs.
+/// Copies every file that git knows or would add, and removes all others from the copy. One that is there already with the
+/// same bytes is left alone, so that cargo builds only what differs.
 fn copy_workspace(into: &Path) -> anyhow::Result<()> {
     let listing = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
     let files = output(Command::new("git").current_dir(root()).args(listing))?;
-    for file in files.split('\0').filter(|file| !file.is_empty()) {
+    let files: BTreeSet<&Path> = files.split('\0').filter(|file| !file.is_empty()).map(Path::new).collect();
+    remove_others(into, Path::new(""), &files)?;
+    for file in files {
         let (from, to) = (root().join(file), into.join(file));
         let Ok(bytes) = fs::read(&from) else { continue };
         if fs::read(&to).is_ok_and(|present| present == bytes) {
@@ -112,6 +115,21 @@ fn copy_workspace(into: &Path) -> anyhow::Result<()> {
         }
         fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
         fs::write(&to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
+    }
+    Ok(())
+}
+
+/// Removes the files below `directory` of `copy` that are not among `files`.
+fn remove_others(copy: &Path, directory: &Path, files: &BTreeSet<&Path>) -> anyhow::Result<()> {
+    let Ok(entries) = fs::read_dir(copy.join(directory)) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        let path = directory.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            remove_others(copy, &path, files)?;
+        } else if !files.contains(path.as_path()) {
+            fs::remove_file(copy.join(&path)).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
     }
     Ok(())
 }
@@ -164,6 +182,18 @@ mod tests {
         assert_eq!(read("failed after 12 seeds, 0.25 s\n"), Some(Search { seeds: Some(12), seconds: 0.25 }));
         assert_eq!(read("passed 5000 seeds, 25.10 s\n"), Some(Search { seeds: None, seconds: 25.1 }));
         assert_eq!(read("searching from seed 1"), None);
+    }
+
+    #[test]
+    fn a_file_that_vanished_does_not_stay_in_the_copy() {
+        let copy = tempfile::tempdir().unwrap();
+        fs::create_dir_all(copy.path().join("src")).unwrap();
+        for file in ["src/kept.rs", "src/vanished.rs", "vanished.toml"] {
+            fs::write(copy.path().join(file), "").unwrap();
+        }
+        remove_others(copy.path(), Path::new(""), &BTreeSet::from([Path::new("src/kept.rs")])).unwrap();
+        let is_there = |file: &str| copy.path().join(file).exists();
+        assert!(is_there("src/kept.rs") && !is_there("src/vanished.rs") && !is_there("vanished.toml"));
     }
 
     /// Each patch still fits the code, or nobody would know that the table has become wrong.
