@@ -43,7 +43,13 @@ pub(crate) async fn open(
             Ok(IngestStart::Exists) => return Ok(None),
             Ok(IngestStart::Open(ingest)) => return Ok(Some(*ingest)),
             Err(error) if error.kind() == ErrorKind::Locked => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                // containerd hashes what is there before it answers. Where that takes it too long, it would again.
+                if error.kind() == ErrorKind::Deadline {
+                    abort(&content, &ingest_ref).await;
+                }
+                return Err(error.into());
+            }
         }
         let offset = offset_of(&content, &ingest_ref).await?;
         if offset != progress.0 {
@@ -94,7 +100,11 @@ pub(crate) async fn abort_unless_passing(client: &Client, descriptor: &Descripto
 
 /// Ends the unfinished write of a layer. The lease's deletion would too; this also unlocks it for a pull that waits.
 pub(crate) async fn abort_layer(client: &Client, descriptor: &Descriptor) {
-    if let Err(error) = client.content().abort(&ingest_ref(LAYER, descriptor)).await {
+    abort(&client.content(), &ingest_ref(LAYER, descriptor)).await;
+}
+
+async fn abort(content: &Content, ingest_ref: &str) {
+    if let Err(error) = content.abort(ingest_ref).await {
         tracing::debug!(%error, "ingest not aborted");
     }
 }

@@ -86,9 +86,9 @@ impl AccessError {
     }
 
     fn origin(&self) -> Origin {
-        match self {
-            AccessError::Config(_) | AccessError::NoHost { .. } => Origin::Local,
-            AccessError::Refused(_) | AccessError::Hosts(_) => Origin::Registry,
+        match self.kind() {
+            Kind::Config => Origin::Local,
+            _ => Origin::Registry,
         }
     }
 

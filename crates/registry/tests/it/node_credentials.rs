@@ -166,7 +166,7 @@ async fn a_file_that_everyone_may_read_is_refused_and_not_sent() {
     world.network.serve("m.test:80", |_| Reply::new(404));
     world.network.serve("r.test:80", guarded(BASIC));
     let error = fetch(&world).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Config);
+    assert_eq!((error.kind(), error.origin()), (Kind::Config, registry::Origin::Local));
     let line = line(&error);
     let expected = format!(
         "host `r.test`: no credentials: cannot use the credentials in `{}`: the file has mode 0644, so every user of \
