@@ -19,9 +19,6 @@ use tokio::task::JoinHandle;
 /// Longest simulated time that a daemon may need to know containerd's images.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long an interrupted pull is kept: less than a world's rest.
-const RESUME_WITHIN: Duration = Duration::from_secs(10);
-
 /// One process of the product. Dropped or [killed](Daemon::kill), it is gone at once: nothing that it had begun goes on
 /// from its side.
 #[derive(Debug)]
@@ -38,10 +35,12 @@ fn now() -> SystemTime {
 }
 
 impl Daemon {
-    /// Starts the daemon called `name`, which is also its client name at the gate, in the machine's boot `boot`.
+    /// Starts the daemon called `name`, which is also its client name at the gate, in the machine's boot `boot`. It keeps
+    /// interrupted pulls for `resume_within`.
     pub fn start(
         name: &str,
         boot: &str,
+        resume_within: Duration,
         gate: &Gate,
         containerd: &Containerd,
         registry: &Registry,
@@ -57,7 +56,7 @@ impl Daemon {
             instance: name.into(),
             boot: boot.into(),
             now,
-            resume_within: RESUME_WITHIN,
+            resume_within,
         };
         let store = ImageStore::new(client, config);
         let (dialled, through) = (registry.clone(), link.clone());

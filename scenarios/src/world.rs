@@ -20,6 +20,9 @@ pub const HOST: &str = "localhost:5000";
 /// Simulated time after which all that was begun has ended: longer than every retry of the product but its stalls.
 const REST: Duration = Duration::from_secs(30);
 
+/// How long an interrupted pull is kept.
+const RESUME_WITHIN: Duration = Duration::from_secs(10);
+
 /// Who unpacks layers in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpacking {
@@ -46,6 +49,7 @@ pub struct World {
     daemon: Option<Daemon>,
     daemons_count: u32,
     boots_count: u32,
+    resume_within: Duration,
     other: Client,
     watch: Watch,
 }
@@ -81,6 +85,7 @@ impl World {
             daemon: None,
             daemons_count: 0,
             boots_count: 0,
+            resume_within: RESUME_WITHIN,
             other,
             watch,
         };
@@ -140,10 +145,16 @@ impl World {
         self.kill_daemon();
         self.daemons_count += 1;
         let name = self.daemon_name();
-        let boot = self.boots_count.to_string();
-        let daemon = Daemon::start(&name, &boot, &self.gate, &self.containerd, &self.registry);
+        let (boot, resume_within) = (self.boots_count.to_string(), self.resume_within);
+        let daemon = Daemon::start(&name, &boot, resume_within, &self.gate, &self.containerd, &self.registry);
         self.watch.of(Some(daemon.store().clone()));
         self.daemon = Some(daemon);
+    }
+
+    /// From the next start of the daemon on, interrupted pulls are kept for so long: by default, for less than the world
+    /// needs to come to rest.
+    pub fn keep_interrupted_for(&mut self, resume_within: Duration) {
+        self.resume_within = resume_within;
     }
 
     /// Restarts the machine: the daemon and containerd, which has what is on its disk.

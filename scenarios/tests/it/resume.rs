@@ -142,6 +142,10 @@ fn a_layer_interrupted_in_its_midst_is_fetched_from_there() {
 fn a_layer_whose_resumption_takes_containerd_too_long_is_fetched_anew() {
     let app = large();
     every_point(async |world, at| {
+        // Longer than containerd is waited for.
+        world.keep_interrupted_for(Duration::from_secs(600));
+        world.restart_daemon();
+        told(world.daemon().until_ready().await)?;
         world.registry().push("app", Some("1"), &app);
         let (came, _) = interrupted(world, at).await?;
         world.gate().open();
