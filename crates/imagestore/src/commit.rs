@@ -111,9 +111,9 @@ impl ImageStore {
         Err(error)
     }
 
-    /// Enters all that was written at once. A list that shows an image whose tag is yet to be written would be true neither
+    /// Enters all that was written, or removed, at once. A list that shows an image whose tag is yet to be written would be true neither
     /// before the pull nor after it (found by the simulator, 2026-11-27).
-    async fn enter_written(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
+    pub(crate) async fn enter_written(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
         let entered = self.refresh_all(names).await;
         if entered.is_err() {
             self.shared.recovery_wanted.notify_one();
@@ -140,14 +140,14 @@ impl ImageStore {
     }
 }
 
-/// Names whose records are being written, by pulls that enter them in the index at their end.
+/// Names whose records are being written or removed, by those who enter them in the index at their end.
 #[derive(Debug, Default)]
 pub(crate) struct Writing {
     names: Mutex<BTreeSet<String>>,
 }
 
 /// Names that are in [`Writing`] until this is dropped. No two have a common one: writers of one name exclude each other.
-struct WritingNames<'a> {
+pub(crate) struct WritingNames<'a> {
     writing: &'a Writing,
     names: &'a BTreeSet<String>,
 }
@@ -157,7 +157,7 @@ impl Writing {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin<'a>(&'a self, names: &'a BTreeSet<String>) -> WritingNames<'a> {
+    pub(crate) fn begin<'a>(&'a self, names: &'a BTreeSet<String>) -> WritingNames<'a> {
         self.names().extend(names.iter().cloned());
         WritingNames { writing: self, names }
     }

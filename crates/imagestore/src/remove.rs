@@ -44,7 +44,14 @@ impl ImageStore {
             // The collection at the end of the removal takes it.
             self.forget_resumable(&records.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), false)
                 .await;
-            self.remove_records(&records).await?;
+            let names_removed = records.iter().map(|(name, _)| name.clone()).collect();
+            let writing = self.shared.writing.begin(&names_removed);
+            let removed = self.remove_records(&records).await;
+            drop(writing);
+            // At once, for an image without some of its names was there neither before the removal nor after it (found by
+            // the simulator, 2026-11-27). Where it ended early too.
+            let entered = self.enter_written(&names_removed).await;
+            removed.and(entered)?;
             if names(&self.index(), &found).is_empty() {
                 return Ok(());
             }
@@ -79,7 +86,6 @@ impl ImageStore {
                     Err(error) => return Err(error.into()),
                 }
             }
-            self.refresh(name).await?;
         }
         if !collected {
             self.collect().await?;

@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     refreshing: KeyedLocks,
     /// Orders commit and remove, by image id and by name.
     pub(crate) changing: KeyedLocks,
-    /// Names whose records a pull is writing.
+    /// Names whose records a pull is writing, or a removal deleting.
     pub(crate) writing: Writing,
     pub(crate) known_leases: KnownLeases,
     pub(crate) resumables: Resumables,
@@ -135,7 +135,7 @@ impl ImageStore {
         }
     }
 
-    /// Reads the record called `name` and enters what it now is, unless a pull is writing it, which does that at its end.
+    /// Reads the record called `name` and enters what it now is, unless a pull or a removal is at it, which does that at its end.
     /// The order of two refreshes of one name is the order in which they read, so the index never goes back.
     pub(crate) async fn refresh(&self, name: &str) -> Result<(), StoreError> {
         if self.shared.writing.has(name) {

@@ -133,6 +133,33 @@ fn a_tag_that_another_client_moves_at_any_point_of_a_removal_is_not_removed_with
     });
 }
 
+#[test]
+fn an_image_asked_for_at_any_point_of_its_removal_has_all_its_names_or_is_gone() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        let gate = world.gate().clone();
+        gate.close();
+        let store = world.daemon().store();
+        let seen = std::cell::RefCell::new(Vec::new());
+        let ask = async {
+            for name in [app.config().digest().to_owned(), on_host("app:1")] {
+                let status = store.status(&name).await;
+                seen.borrow_mut().push(status);
+            }
+        };
+        let (removed, came) = at.beside(&gate, "ask", store.remove(&on_host("app:1")), ask).await;
+        told(removed)?;
+        for status in seen.into_inner() {
+            let names = told(status)?.map_or(3, |image| image.names.len());
+            ensure(names == 3, format_args!("{names} names"))?;
+        }
+        told(world.check_at_rest().await)?;
+        Ok(came)
+    });
+}
+
 /// 60 seeds: the event of the move must overtake the removal.
 #[test]
 fn a_second_tag_that_another_client_moves_during_a_removal_stays() {
