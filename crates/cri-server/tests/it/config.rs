@@ -173,6 +173,7 @@ fn the_time_of_an_interrupted_pull() {
     check(
         "[pull]\nresume_within = '24h1s'",
         expect![[r#"
+            node.toml:2: `pull.resume_within` cannot be `24h1s`: must be a duration of at most 24 h, as in `30s` or `1h30m`; `0` is none
         "#]],
     );
 }
