@@ -61,6 +61,11 @@ impl ImageStore {
         let mut names: BTreeSet<String> = images.list().await?.into_iter().map(|r| r.name).collect();
         names.extend(self.index().names().map(str::to_owned));
         for name in names {
+            // To leave one out that is being written would be not to know what was there before (found by the simulator,
+            // 2026-11-27).
+            if self.shared.writing.has(&name) {
+                drop(self.shared.changing.lock_one(&name).await);
+            }
             self.refresh(&name).await?;
         }
         Ok(())

@@ -152,3 +152,29 @@ fn a_tag_that_another_client_writes_again_before_containerd_goes_at_any_point_of
         Ok(came)
     });
 }
+
+#[test]
+fn an_image_that_is_pulled_again_while_the_daemon_starts_is_listed_as_soon_as_it_is_ready() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let name = on_host("app:1");
+        told(world.daemon().pull(&name).await)?;
+        let gate = world.gate().clone();
+        gate.close();
+        world.restart_daemon();
+        let list = async {
+            told(world.daemon().until_ready().await)?;
+            told(world.daemon().store().list().await)
+        };
+        let listed = std::cell::Cell::new(None);
+        let (pulled, came) = at
+            .beside(&gate, "list", world.daemon().pull(&name), async { listed.set(Some(list.await)) })
+            .await;
+        told(pulled)?;
+        if let Some(listed) = listed.into_inner() {
+            ensure(listed?.len() == 1, "it is not listed")?;
+        }
+        Ok(came)
+    });
+}
