@@ -56,7 +56,7 @@ fn is_answered(workload: &Workload, events: &[Event], event: &Event) -> Result<(
     match (&event.operation, &event.answer) {
         (_, Answer::Late) => violated(format!("{}, which is a deadline passed", told(event))),
         (Operation::Pull { tag, who, .. }, answer) => {
-            let is_refused = workload.access != Access::Open && *who != Who::Right;
+            let is_refused = is_refused(workload, *who);
             match answer {
                 Answer::Pulled(_) if is_refused => {
                     violated(format!("{}, which the registry refuses", told(event)))
@@ -176,7 +176,7 @@ fn is_explained(workload: &Workload, events: &[Event], last: &LastState) -> Resu
     let mut about = Vec::new();
     for event in events {
         let rewritten = is_rewritten(workload, events).then(|| rewrite(event)).flatten();
-        for op in acts(events, event).into_iter().chain(rewritten) {
+        for op in acts(workload, events, event).into_iter().chain(rewritten) {
             ops.push(op);
             about.push(told(event));
         }
@@ -227,14 +227,21 @@ fn is_damage(event: &Event) -> bool {
     matches!(event.operation, Operation::RemoveSnapshot(_) | Operation::DeleteManifest(_))
 }
 
+/// Whether the registry gives nothing to `who`.
+fn is_refused(workload: &Workload, who: Who) -> bool {
+    workload.access != Access::Open && who != Who::Right
+}
+
 /// What an event means to the model.
-fn acts(events: &[Event], event: &Event) -> Vec<Op> {
+fn acts(workload: &Workload, events: &[Event], event: &Event) -> Vec<Op> {
     let at = |act| Op { act, began: event.began, ended: event.ended };
     // Recovery may complete it at any time before all rests.
     let later = |act, began| Op { act, began, ended: u32::MAX - 16 };
     let is_certain = matches!(event.answer, Answer::Done);
     let is_unknown = matches!(event.answer, Answer::Failed(_) | Answer::GivenUp);
     match &event.operation {
+        // It did nothing; several of them, as pulls that may yet take effect, make the search exponential.
+        Operation::Pull { who, .. } if is_refused(workload, *who) => Vec::new(),
         Operation::Pull { tag, .. } => {
             let began = began_jointly(events, event);
             let images = values_of_tag(events, *tag, began, event.ended);
