@@ -22,8 +22,8 @@ impl ImageStore {
     /// [`StoreError::Lookup`] for an empty or ambiguous name, [`StoreError::NotReady`] while containerd is away.
     ///
     /// # Cancel safety
-    /// Records are deleted one by one, the id last: an interrupted removal leaves the rest, which can be removed by
-    /// the id.
+    /// None: run it on a task of its own. Records are deleted one by one, the id last, so after a dropped call the rest can
+    /// be removed by the id; but until the index is built anew it may show what was deleted.
     pub async fn remove(&self, image: &str) -> Result<(), StoreError> {
         self.check_ready()?;
         // A pull that is writing its records comes first: the index does not know them yet, and that nothing is there would
