@@ -78,19 +78,18 @@ impl ImageStore {
     /// collected. Where it did not answer, recovery ends what was begun: the image is then fully there or fully gone.
     ///
     /// # Cancel safety
-    /// None: run it on a task of its own. After a dropped call the lease is deleted, and some of the records may stay.
+    /// Some of the records may stay after a dropped call, and the lease is deleted: run it on a task of its own. The index
+    /// is right again when recovery has looked.
     pub async fn commit(&self, lease: PullLease, image: Committed<'_>) -> Result<(), StoreError> {
         let records = image.records();
         let names: BTreeSet<String> = records.iter().map(|record| record.name.clone()).collect();
         let _ordered = self.shared.changing.lock(&names).await;
         let images = lease.client().images();
         let mut created = Vec::new();
-        let writing = self.shared.writing.begin(&names);
-        let written = write_all(&images, &records, &mut created).await;
-        drop(writing);
-        let Err(error) = written else {
+        let writing = self.begin_writing(&names);
+        let Err(error) = write_all(&images, &records, &mut created).await else {
             // The image is fully there, whatever comes of entering it.
-            let entered = self.enter_written(&names).await;
+            let entered = writing.enter().await;
             lease.release().await;
             // It may be of another image that the tag was.
             self.forget_resumable(&[image.reference.as_str()], true).await;
@@ -100,7 +99,7 @@ impl ImageStore {
         // by the simulator, 2026-11-27).
         let undone = !is_unanswered(&error) && self.take_back(&images, &created, image.target).await.is_ok();
         // What other clients did to the names meanwhile was left to this; the error that counts is the first one.
-        let _entered = self.enter_written(&names).await;
+        let _entered = writing.enter().await;
         if undone {
             lease.discard().await;
         } else {
@@ -109,16 +108,6 @@ impl ImageStore {
             self.shared.recovery_wanted.notify_one();
         }
         Err(error)
-    }
-
-    /// Enters all that was written, or removed, at once. A list that shows an image whose tag is yet to be written would be true neither
-    /// before the pull nor after it (found by the simulator, 2026-11-27).
-    pub(crate) async fn enter_written(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
-        let entered = self.refresh_all(names).await;
-        if entered.is_err() {
-            self.shared.recovery_wanted.notify_one();
-        }
-        entered
     }
 
     /// Deletes the records that a refused commit created, the id last.
@@ -146,20 +135,9 @@ pub(crate) struct Writing {
     names: Mutex<BTreeSet<String>>,
 }
 
-/// Names that are in [`Writing`] until this is dropped. No two have a common one: writers of one name exclude each other.
-pub(crate) struct WritingNames<'a> {
-    writing: &'a Writing,
-    names: &'a BTreeSet<String>,
-}
-
 impl Writing {
     fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn begin<'a>(&'a self, names: &'a BTreeSet<String>) -> WritingNames<'a> {
-        self.names().extend(names.iter().cloned());
-        WritingNames { writing: self, names }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -167,9 +145,42 @@ impl Writing {
     }
 }
 
+/// Names that are in [`Writing`] until they are entered. No two have a common one: writers of one name exclude each other.
+/// Dropped before that, recovery looks at all names.
+pub(crate) struct WritingNames<'a> {
+    store: &'a ImageStore,
+    names: &'a BTreeSet<String>,
+    is_entered: bool,
+}
+
+impl ImageStore {
+    pub(crate) fn begin_writing<'a>(&'a self, names: &'a BTreeSet<String>) -> WritingNames<'a> {
+        self.shared.writing.names().extend(names.iter().cloned());
+        WritingNames { store: self, names, is_entered: false }
+    }
+}
+
+impl WritingNames<'_> {
+    /// Enters all that was written, or removed, at once. A list that shows an image whose tag is yet to be written would be
+    /// true neither before the pull nor after it (found by the simulator, 2026-11-27).
+    pub(crate) async fn enter(mut self) -> Result<(), StoreError> {
+        self.end();
+        self.store.refresh_all(self.names).await?;
+        self.is_entered = true;
+        Ok(())
+    }
+
+    fn end(&self) {
+        self.store.shared.writing.names().retain(|name| !self.names.contains(name));
+    }
+}
+
 impl Drop for WritingNames<'_> {
     fn drop(&mut self) {
-        self.writing.names().retain(|name| !self.names.contains(name));
+        if !self.is_entered {
+            self.end();
+            self.store.shared.recovery_wanted.notify_one();
+        }
     }
 }
 
@@ -188,7 +199,7 @@ async fn write_all(
 }
 
 /// Whether the call that failed may have had its effect.
-fn is_unanswered(error: &StoreError) -> bool {
+pub(crate) fn is_unanswered(error: &StoreError) -> bool {
     matches!(error, StoreError::Containerd(error) if error.is_unanswered())
 }
 

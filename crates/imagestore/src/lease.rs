@@ -31,6 +31,8 @@ struct Known {
     live: BTreeSet<String>,
     /// Leases of pulls that ended with their records, and that containerd could not be told to delete.
     finished: BTreeSet<String>,
+    /// How often recovery could not end the pull, while it has its lease.
+    refused: BTreeMap<String, u32>,
     numbers: u64,
 }
 
@@ -72,9 +74,19 @@ impl KnownLeases {
         self.known().finished.contains(id)
     }
 
+    /// Notes that containerd refused a call of the recovery of this pull; answers how often it did so.
+    pub(crate) fn refuse(&self, id: &str) -> u32 {
+        let mut known = self.known();
+        let times = known.refused.entry(id.to_owned()).or_default();
+        *times += 1;
+        *times
+    }
+
     /// The lease is gone.
     pub(crate) fn forget(&self, id: &str) {
-        self.known().finished.remove(id);
+        let mut known = self.known();
+        known.finished.remove(id);
+        known.refused.remove(id);
     }
 }
 
@@ -292,5 +304,29 @@ impl PullLease {
 impl Drop for PullLease {
     fn drop(&mut self) {
         self.delete_on_own_task();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_lease_is_forgotten_with_it() {
+        let known = KnownLeases::default();
+        known.finish("l1");
+        assert_eq!([known.refuse("l1"), known.refuse("l1"), known.refuse("l2")], [1, 2, 1]);
+        assert!(known.is_finished("l1") && !known.is_finished("l2"));
+        known.forget("l1");
+        assert!(!known.is_finished("l1"));
+        assert_eq!([known.refuse("l1"), known.refuse("l2")], [1, 2]);
+    }
+
+    #[test]
+    fn no_two_collections_have_one_name() {
+        let known = KnownLeases::default();
+        let (first, second) = (known.collector_id("i"), known.collector_id("i"));
+        assert_ne!(first, second);
+        assert!(first.starts_with("cri-imaged-i-") && first.ends_with("-collect"), "{first}");
     }
 }

@@ -78,14 +78,17 @@ mod tests {
         Digest::from_sha256([n; 32]).to_string()
     }
 
-    #[track_caller]
-    fn check(image: &str, expected: Result<Option<u8>, &str>) {
-        let index = Index::default()
+    fn index() -> Index {
+        Index::default()
             .with("docker.io/library/a:latest", Some(entry(0x11, 1, false)))
             .with(&id(0x11), Some(entry(0x11, 1, false)))
             .with("docker.io/library/beef:latest", Some(entry(0x12, 2, false)))
-            .with(&id(0xbe), Some(entry(0xbe, 3, false)));
-        let got = find(&index, image).map(|found| {
+            .with(&id(0xbe), Some(entry(0xbe, 3, false)))
+    }
+
+    #[track_caller]
+    fn check(image: &str, expected: Result<Option<u8>, &str>) {
+        let got = find(&index(), image).map(|found| {
             found.map(|found| match found {
                 Found::Image(image) => image.id().to_string(),
                 Found::Unreadable { target } => panic!("{target}"),
@@ -114,11 +117,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_means_its_record_and_an_id_itself() {
+        assert_eq!(record_name("beef"), "docker.io/library/beef:latest");
+        assert_eq!(record_name(&id(0x11)), id(0x11));
+        assert_eq!(record_name("UPPER CASE"), "UPPER CASE");
+    }
+
+    #[test]
     fn an_ambiguous_prefix_and_the_empty_name_are_errors() {
         let (first, second) = (id(0x11), id(0x12));
         let message =
             format!("`1` is the beginning of 2 image ids, among them {first} and {second}: give more of it");
         check("1", Err(&message));
+        let third = |index: Index| index.with(&id(0x13), Some(entry(0x13, 4, false)));
+        assert!(matches!(find(&third(index()), "1"), Err(LookupError::Ambiguous { count: 3, .. })));
         check("", Err("the image is empty: give a reference, an image id or the beginning of one"));
         check("sha256:", Ok(None));
     }

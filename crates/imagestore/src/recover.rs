@@ -8,11 +8,14 @@
 use containerd::{ImageRecord, LeaseInfo, LeaseResource, labels};
 use refparse::{Digest, Reference};
 
-use crate::commit::{Committed, write_record};
+use crate::commit::{Committed, is_unanswered, write_record};
 use crate::index::converted_from;
 use crate::lease::LEASE_REFERENCE;
 use crate::resume::LEASE_RESUMES;
 use crate::{Details, ImageStore, StoreError};
+
+/// Recoveries that containerd may refuse for one pull before the others go on without it.
+const REFUSED_MAX: u32 = 3;
 
 impl ImageStore {
     /// Ends all pulls that were cut off, and collects what they left. Pulls that run in this process are not touched.
@@ -36,7 +39,18 @@ impl ImageStore {
             }
             let is_finished = shared.known_leases.is_finished(lease.id.as_str());
             if !is_finished && let Ok(reference) = Reference::parse(reference) {
-                let is_complete = self.complete_records(&lease, &reference, records).await?;
+                let is_complete = match self.complete_records(&lease, &reference, records).await {
+                    Ok(is_complete) => is_complete,
+                    // A blob that the disk gives back no more must not keep the daemon from being ready.
+                    Err(error)
+                        if !is_unanswered(&error)
+                            && shared.known_leases.refuse(lease.id.as_str()) >= REFUSED_MAX =>
+                    {
+                        tracing::warn!(image = %reference, %error, "a pull that was cut off is left to a later recovery");
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
                 if !is_complete && self.is_of_this_boot(&lease) {
                     match self.keep_for_next(&lease.id, reference.as_str()).await {
                         Ok(()) => {}
@@ -85,7 +99,12 @@ impl ImageStore {
                 continue;
             }
             let details = Details::read(&client.content(), &shared.config.platform, &record.target).await;
-            let Ok(Some(details)) = details else { continue };
+            let details = match details {
+                Ok(Some(details)) => details,
+                Ok(None) | Err(StoreError::Document { .. }) => continue,
+                // What cannot be read now is not incomplete.
+                Err(error) => return Err(error),
+            };
             if details.image_id.as_str() != record.name {
                 continue;
             }

@@ -22,8 +22,8 @@ impl ImageStore {
     /// [`StoreError::Lookup`] for an empty or ambiguous name, [`StoreError::NotReady`] while containerd is away.
     ///
     /// # Cancel safety
-    /// None: run it on a task of its own. Records are deleted one by one, the id last, so after a dropped call the rest can
-    /// be removed by the id; but until the index is built anew it may show what was deleted.
+    /// Records are deleted one by one, the id last, so after a dropped call the rest can be removed by the id. Recovery then
+    /// looks at all names; until it has, the index shows the image as it was.
     pub async fn remove(&self, image: &str) -> Result<(), StoreError> {
         self.check_ready()?;
         // A pull that is writing its records comes first: the index does not know them yet, and that nothing is there would
@@ -45,12 +45,11 @@ impl ImageStore {
             self.forget_resumable(&records.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), false)
                 .await;
             let names_removed = records.iter().map(|(name, _)| name.clone()).collect();
-            let writing = self.shared.writing.begin(&names_removed);
+            let writing = self.begin_writing(&names_removed);
             let removed = self.remove_records(&records).await;
-            drop(writing);
             // At once, for an image without some of its names was there neither before the removal nor after it (found by
             // the simulator, 2026-11-27). Where it ended early too.
-            let entered = self.enter_written(&names_removed).await;
+            let entered = writing.enter().await;
             removed.and(entered)?;
             if names(&self.index(), &found).is_empty() {
                 return Ok(());

@@ -67,6 +67,14 @@ pub(crate) struct Shared {
     pub(crate) plugin: ArcSwapOption<SnapshotterPlugin>,
 }
 
+/// What a record makes whose documents cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unreadable {
+    /// An entry without an image.
+    HasNoImage,
+    Fails,
+}
+
 impl ImageStore {
     /// A store over `client`, empty and not ready until [`ImageStore::run`] runs.
     pub fn new(client: Client, config: StoreConfig) -> ImageStore {
@@ -142,7 +150,7 @@ impl ImageStore {
             return Ok(());
         }
         let _ordered = self.shared.refreshing.lock_one(name).await;
-        let entry = self.read(name).await?;
+        let entry = self.read(name, &[], Unreadable::HasNoImage).await?;
         // One may have begun while this read.
         if !self.shared.writing.has(name) {
             self.enter(vec![(name, entry)]);
@@ -150,35 +158,50 @@ impl ImageStore {
         Ok(())
     }
 
-    /// Reads the records called `names` and enters what they now are; in the index they change at once.
+    /// Reads the records called `names` and enters what they now are; in the index they change at once. A document that
+    /// cannot be read is an error: a pull that has just written it must not succeed with an image that is not shown.
     pub(crate) async fn refresh_all(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
         let _ordered = self.shared.refreshing.lock(names).await;
         let mut entries = Vec::with_capacity(names.len());
         for name in names {
-            entries.push((name.as_str(), self.read(name).await?));
+            let entry = self.read(name, &entries, Unreadable::Fails).await?;
+            entries.push((name.as_str(), entry));
         }
         self.enter(entries);
         Ok(())
     }
 
-    async fn read(&self, name: &str) -> Result<Option<Entry>, StoreError> {
-        match self.shared.client.images().get(name).await {
-            Ok(record) => Ok(Some(self.entry(&record).await?)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
+    /// The entry of `name`, where there is a record; `others` are about to be entered too.
+    async fn read(
+        &self,
+        name: &str,
+        others: &[(&str, Option<Entry>)],
+        unreadable: Unreadable,
+    ) -> Result<Option<Entry>, StoreError> {
+        let record = match self.shared.client.images().get(name).await {
+            Ok(record) => record,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let others = others.iter().filter_map(|(_, entry)| entry.as_ref());
+        let of_other = others.filter(|other| other.target == record.target).find_map(|o| o.details.clone());
+        if let Some(known) = of_other.or_else(|| self.index().details_of(&record.target.digest)) {
+            return Ok(Some(Entry::new(&record, Some(known))));
         }
+        let details = self.details(&record, unreadable).await?;
+        Ok(Some(Entry::new(&record, details.map(Arc::new))))
     }
 
-    /// The entry that `record` makes. Documents that cannot be read make an entry without an image, said in the log
-    /// once, when the record comes in.
-    async fn entry(&self, record: &ImageRecord) -> Result<Entry, StoreError> {
-        if let Some(details) = self.index().details_of(&record.target.digest) {
-            return Ok(Entry::new(record, Some(details)));
-        }
+    /// What the documents of `record` say. Where they make no image that is said in the log once, when the record comes in.
+    async fn details(
+        &self,
+        record: &ImageRecord,
+        unreadable: Unreadable,
+    ) -> Result<Option<Details>, StoreError> {
         let Shared { client, config, .. } = &*self.shared;
         let details = match Details::read(&client.content(), &config.platform, &record.target).await {
             Ok(details) => details,
-            Err(error) if is_of_the_record(&error) => {
+            Err(error) if unreadable == Unreadable::HasNoImage && is_of_the_record(&error) => {
                 tracing::warn!(image = %record.name, error = &error as &dyn std::error::Error, "unreadable image");
                 None
             }
@@ -188,7 +211,7 @@ impl ImageStore {
             tracing::info!(image = %record.name, target = %record.target.digest,
                 "an image record without its documents for this platform: not listed");
         }
-        Ok(Entry::new(record, details.map(Arc::new)))
+        Ok(details)
     }
 
     fn enter(&self, entries: Vec<(&str, Option<Entry>)>) {

@@ -228,3 +228,36 @@ impl PullError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use layer::UnpackError;
+    use rustix::io::Errno;
+
+    use super::*;
+
+    fn io(source: Errno) -> PullError {
+        let source = UnpackError::Io { operation: "write", path: b"etc/os".to_vec(), source };
+        PullError::Unpack { layer: "sha256:1".to_owned(), source }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_other_trouble() {
+        assert!(io(Errno::NOSPC).is_no_space());
+        assert!(!io(Errno::IO).is_no_space());
+        assert!(!PullError::Ended("a defect".to_owned()).is_no_space());
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_containerd_s_fault_and_an_archive_the_image_s() {
+        assert_eq!(io(Errno::IO).origin(), Origin::Containerd);
+        let source = UnpackError::Whiteout { path: b".wh.".to_vec() };
+        assert_eq!(PullError::Unpack { layer: "sha256:1".to_owned(), source }.origin(), Origin::Image);
+    }
+
+    #[test]
+    fn what_is_at_fault_for_good_does_not_pass() {
+        assert!(!io(Errno::IO).may_pass());
+        assert!(!PullError::Ended("a defect".to_owned()).may_pass());
+    }
+}

@@ -231,6 +231,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn work_runs_with_its_niceness_or_that_of_the_process() {
+        let of_thread = || rustix::process::getpriority_process(None).unwrap();
+        for (niceness, expected) in [(0, of_thread()), (19, 19)] {
+            let workers = Workers::new(NonZeroUsize::MIN, niceness);
+            assert_eq!(workers.pull().run(1, of_thread).await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_pull_is_ahead_of_those_that_run_by_a_small_image() {
+        let workers = workers(1);
+        let huge = workers.pull();
+        drop(huge.turn(3 * HEAD_START_BYTES).await);
+        let _new = workers.pull();
+        let had: Vec<u64> = workers.state().pulls.values().map(|waiting| waiting.had).collect();
+        assert_eq!(had, [3 << 28, 2 << 28]);
+    }
+
+    #[tokio::test]
     async fn the_pull_that_has_had_least_is_next() {
         let workers = workers(1);
         let (huge, small) = (workers.pull(), workers.pull());

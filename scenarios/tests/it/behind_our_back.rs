@@ -1,8 +1,16 @@
 //! Other clients take away what an image is made of.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use containerd::{ImageRecord, IngestStart};
+use imagestore::StoreError;
+use oci::Descriptor;
 use refparse::Digest;
 use scenarios::{World, image, on_host};
+use sim::containerd::{Fault, Match, Rule};
 use sim::image::Image;
+use tonic::Code;
 
 use crate::expect::{fully_there, is_shown, pull_works};
 use crate::explore::{At, Told, ensure, every_point, told};
@@ -153,5 +161,73 @@ fn a_layer_deleted_after_its_unpack_leaves_the_image_ready() {
         fully_there(world, &app, "app", "1").await?;
         pull_works(world, &app, "app", "1").await?;
         Ok(true)
+    });
+}
+
+/// A record of another client whose manifest is garbage, or that the disk does not give back.
+#[test]
+fn a_record_that_cannot_be_read_hides_no_other_and_can_be_removed() {
+    every_point(async |world, at| {
+        let app = pulled(world).await?;
+        let garbage = if at.step() == 0 { "no json" } else { "{}" };
+        let digest = oci::sha256(garbage.as_bytes());
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let target = Descriptor::new(media_type, digest.clone(), garbage.len() as u64);
+        let content = world.ctr().content();
+        match told(content.ingest("theirs", &target).await)? {
+            IngestStart::Exists => return Err("it is there".to_owned()),
+            IngestStart::Open(mut ingest) => {
+                told(ingest.write(garbage.into()).await)?;
+                told(ingest.commit(&BTreeMap::new()).await)?;
+            }
+        }
+        if at.step() == 1 {
+            let read = Match::method("Content/Read").subject(digest.as_ref());
+            world
+                .containerd()
+                .inject(Rule::new(read, Fault::Fail(Code::Internal, "input/output".to_owned())));
+        }
+        let name = on_host("theirs:1");
+        let labels = BTreeMap::new();
+        told(world.ctr_images().create(&ImageRecord { name: name.clone(), target, labels }).await)?;
+        for is_known_from_events in [true, false] {
+            if !is_known_from_events {
+                world.restart_daemon();
+                told(world.daemon().until_ready().await)?;
+            }
+            fully_there(world, &app, "app", "1").await?;
+            let store = world.daemon().store();
+            ensure(!is_shown(world, &name).await?, "it is shown")?;
+            ensure(told(store.list().await)?.len() == 1, "it is listed")?;
+        }
+        told(world.daemon().store().remove(&name).await)?;
+        ensure(!world.inventory().images.contains_key(&name), "its record is left")?;
+        fully_there(world, &app, "app", "1").await?;
+        Ok(at.step() < 1)
+    });
+}
+
+#[test]
+fn a_daemon_whose_containerd_is_away_says_so_and_knows_all_when_it_is_back() {
+    every_point(async |world, at| {
+        let app = pulled(world).await?;
+        let away = if at.step() == 0 { Code::Unavailable } else { Code::Internal };
+        world.containerd().inject(Rule::new(Match::any(), Fault::Fail(away, "away".to_owned())));
+        world.containerd().break_subscriptions("daemon1");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (store, name) = (world.daemon().store(), on_host("app:1"));
+        let answers = [
+            store.status(&name).await.map(drop),
+            store.list().await.map(drop),
+            store.usage().await.map(drop),
+            store.remove(&name).await,
+        ];
+        for answer in answers {
+            ensure(matches!(answer, Err(StoreError::NotReady(_))), format_args!("{answer:?}"))?;
+        }
+        world.containerd().heal();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        fully_there(world, &app, "app", "1").await?;
+        Ok(at.step() == 0)
     });
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use scenarios::{World, image, on_host};
-use sim::containerd::Fault;
+use sim::containerd::{Fault, Match, Rule};
+use tokio::time::Instant;
+use tonic::Code;
 
 use crate::expect::{fully_there, pull_works, records, there_or_gone};
 use crate::explore::{At, Told, ensure, every_point, told};
@@ -119,4 +121,27 @@ fn events_lost_at_any_point_of_a_pull_leave_the_index_true() {
         crate::explore::ensure(tags.repo_tags == [expected], format_args!("{:?}", tags.repo_tags))?;
         Ok(came)
     });
+}
+
+/// The plugin has no such image, it does not answer, or containerd runs without it.
+#[test]
+fn a_pull_whose_image_the_plugin_does_not_show_is_an_error_and_the_image_is_there() {
+    for (code, within) in [(Code::NotFound, 31), (Code::Unavailable, 31), (Code::Unimplemented, 1)] {
+        every_point(async |world, at| {
+            let app = image(1);
+            world.registry().push("app", Some("1"), &app);
+            let asked = Match::method("ImageService/ImageStatus");
+            world.containerd().inject(Rule::new(asked, Fault::Fail(code, "planted".to_owned())));
+            let begun = Instant::now();
+            let pulled = world.daemon().pull(&on_host("app:1")).await;
+            let error = pulled.err().ok_or("it succeeded")?.to_string();
+            ensure(error.contains("CRI plugin does not show image"), error)?;
+            let waited = begun.elapsed().as_secs();
+            let in_time = waited <= within && (waited >= 30 || within < 30);
+            ensure(in_time, format_args!("after {waited} s"))?;
+            world.containerd().heal();
+            pull_works(world, &app, "app", "1").await?;
+            Ok(at.step() == 0)
+        });
+    }
 }

@@ -1,10 +1,22 @@
 //! Images that have layers in common, and names for them.
 
-use scenarios::{Unpacking, image, on_host, run};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use containerd::{Ingest, IngestStart, Prepared};
+use oci::Descriptor;
+use puller::Origin;
+use scenarios::{Unpacking, World, image, on_host, run};
+use sim::image::{Compression, File, Image, ImageBuilder, Layer};
+use sim::registry;
 use sim::schedule::Script;
+use tokio::time::Instant;
 
 use crate::expect::{fully_gone, fully_there, pull_works, there_or_gone};
-use crate::explore::{ensure, every_point, seeds, told};
+use crate::explore::{Told, ensure, every_point, seeds, told};
 
 /// 30 seeds.
 #[test]
@@ -80,6 +92,48 @@ fn the_daemon_unpacks_by_itself_where_the_snapshots_are_on_its_machine() {
     }
 }
 
+/// A file of the base is linked into the layer above it, in a directory that no entry makes.
+#[test]
+fn layers_that_the_daemon_unpacks_by_itself_are_where_containerd_mounts_them() {
+    let run = run(Unpacking::Direct, Script::new([]), async |world| {
+        let base = Layer::new([File::directory("etc"), File::regular("etc/os", "base")], Compression::Gzip);
+        let top = [File::hardlink("opt/linked", "etc/os"), File::regular("opt/top", "top")];
+        let app = ImageBuilder::new().layer(base).layer(Layer::new(top, Compression::Gzip)).build();
+        world.registry().push("app", Some("1"), &app);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        let parent = app.chain_ids().pop().unwrap();
+        let prepared = told(world.ctr_snapshots().prepare("theirs", &parent, &BTreeMap::new()).await)?;
+        let Prepared::Active(mounts) = prepared else { return Err("it is there".to_owned()) };
+        let lower = mounts[0].options.iter().find_map(|option| option.strip_prefix("lowerdir="));
+        let lower: Vec<&Path> = lower.ok_or("no overlay")?.split(':').map(Path::new).collect();
+        let file = |layer: usize, path: &str| {
+            let path = lower[layer].join(path);
+            std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        ensure(file(1, "etc/os")? == "base", "the base")?;
+        ensure(file(0, "opt/top")? == "top", "the top")?;
+        ensure(file(0, "opt/linked")? == "base", "the link")
+    });
+    assert_eq!(run.outcome, Ok(()), "{}", run.log.join("\n"));
+}
+
+/// The time in a gzip header, which no uncompressed byte follows from.
+#[test]
+fn a_layer_with_other_bytes_that_unpack_alike_is_the_registry_s_fault() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let layer = registry::Match::path(app.layer_blobs()[at.step()].digest());
+        world.registry().inject(registry::Rule::new(layer, registry::Fault::Corrupt(4)));
+        let error = world.daemon().pull(&on_host("app:1")).await.err().ok_or("it succeeded")?;
+        ensure(error.origin() == Origin::Registry, format_args!("{error:?}"))?;
+        fully_gone(world, &app).await?;
+        world.registry().heal();
+        pull_works(world, &app, "app", "1").await?;
+        Ok(at.step() == 0)
+    });
+}
+
 #[test]
 fn the_beginning_of_an_id_is_the_image_where_it_is_the_only_one_and_an_error_else() {
     // Of so many images two ids begin with the same digit.
@@ -117,4 +171,91 @@ fn the_beginning_of_an_id_is_the_image_where_it_is_the_only_one_and_an_error_els
         ensure(told(world.daemon().store().list().await)?.len() == ids.len() - 1, "it removed another")
     });
     assert_eq!(run.outcome, Ok(()));
+}
+
+/// Longest time without a new byte, and a pause between two.
+const STALL: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_secs(250);
+
+/// Another client that begins to write the first layer of `image`.
+async fn foreign_write(world: &World, image: &Image) -> Told<Ingest> {
+    let blob = &image.layer_blobs()[0];
+    let descriptor = Descriptor::new(blob.media_type(), told(blob.digest().parse())?, blob.size());
+    let name = format!("layer-{}", blob.digest());
+    match told(world.ctr().content().ingest(&name, &descriptor).await)? {
+        IngestStart::Open(ingest) => Ok(*ingest),
+        IngestStart::Exists => Err("it is there".to_owned()),
+    }
+}
+
+/// A layer of several messages.
+fn of_messages() -> Image {
+    let layer = Layer::random("large", 3 << 19, 7, Compression::None);
+    ImageBuilder::new().layer(layer).build()
+}
+
+#[test]
+fn a_layer_that_another_client_writes_is_waited_for_while_it_comes() {
+    every_point(async |world, at| {
+        let app = of_messages();
+        world.registry().push("app", Some("1"), &app);
+        let bytes = app.layer_blobs()[0].bytes().clone();
+        let mut ingest = foreign_write(world, &app).await?;
+        let writes = async {
+            for part in bytes.chunks(1 << 20) {
+                tokio::time::sleep(PAUSE).await;
+                ensure(world.daemon().puller().in_flight() == 1, "no pull waits")?;
+                told(ingest.write(part.to_vec().into()).await)?;
+            }
+            told(ingest.commit(&BTreeMap::new()).await)
+        };
+        let name = on_host("app:1");
+        let (pulled, written) = futures::join!(world.daemon().pull(&name), writes);
+        written?;
+        told(pulled)?;
+        ensure(world.daemon().puller().in_flight() == 0, "the pull is still counted")?;
+        let fetched = world
+            .registry()
+            .requests()
+            .into_iter()
+            .any(|r| r.method == http::Method::GET && r.path.ends_with(app.layer_blobs()[0].digest()));
+        ensure(!fetched, "the layer was fetched too")?;
+        fully_there(world, &app, "app", "1").await?;
+        Ok(at.step() == 0)
+    });
+}
+
+#[test]
+fn a_layer_that_another_client_stops_writing_is_an_error_in_time() {
+    every_point(async |world, at| {
+        let app = of_messages();
+        world.registry().push("app", Some("1"), &app);
+        let mut ingest = foreign_write(world, &app).await?;
+        let tries = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&tries);
+        world.containerd().inject_by(move |call| {
+            let is_try = call.client == "daemon1" && call.method == "Content/Write";
+            count.fetch_add(usize::from(is_try), Ordering::Relaxed);
+            None
+        });
+        let part = app.layer_blobs()[0].bytes().slice(..1 << 19);
+        let writes = async {
+            tokio::time::sleep(PAUSE).await;
+            ingest.write(part).await
+        };
+        let begun = Instant::now();
+        let name = on_host("app:1");
+        let (pulled, written) = futures::join!(world.daemon().pull(&name), writes);
+        told(written)?;
+        let waited = begun.elapsed();
+        let error = pulled.err().ok_or("it succeeded")?.to_string();
+        ensure(error.contains("is being written by another client"), error)?;
+        let in_time = PAUSE + STALL..PAUSE + STALL + Duration::from_secs(3);
+        ensure(in_time.contains(&waited), format_args!("after {waited:?}"))?;
+        let tries = tries.load(Ordering::Relaxed);
+        ensure(tries < 700, format_args!("{tries} tries"))?;
+        drop(ingest);
+        pull_works(world, &app, "app", "1").await?;
+        Ok(at.step() == 0)
+    });
 }

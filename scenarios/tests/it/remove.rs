@@ -1,6 +1,8 @@
 //! Removals beside pulls and beside each other.
 
 use scenarios::{image, on_host};
+use sim::containerd::{Fault, Match, Rule};
+use tonic::Code;
 
 use crate::expect::{fully_gone, is_shown, pull_works, records, there_or_gone};
 use crate::explore::{ensure, every_point, late, seeds, told};
@@ -204,4 +206,52 @@ fn a_tag_that_moves_while_its_status_is_asked_is_shown_though_its_old_image_is_r
         moved?;
         ensure(shown?, "it is not shown")
     });
+}
+
+#[test]
+fn a_removal_dropped_at_any_point_is_made_known_and_can_be_asked_for_again() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        let gate = world.gate().clone();
+        gate.close();
+        let store = world.daemon().store();
+        let removed = at.until(&gate, "drop", store.remove(app.config().digest())).await;
+        let came = removed.is_none();
+        removed.map_or(Ok(()), told)?;
+        told(world.check_at_rest().await)?;
+        told(store.remove(app.config().digest()).await)?;
+        fully_gone(world, &app).await?;
+        Ok(came)
+    });
+}
+
+/// containerd's collector takes the lease that exists only to be deleted, for it has expired since it was made.
+#[test]
+fn a_record_that_another_client_deletes_at_any_point_of_a_removal_leaves_no_bytes() {
+    for is_taken in [false, true] {
+        every_point(async |world, at| {
+            let app = image(1);
+            world.registry().push("app", Some("1"), &app);
+            told(world.daemon().pull(&on_host("app:1")).await)?;
+            if is_taken {
+                let collections = Match::method("Leases/Delete").subject("-collect");
+                let taken = Fault::Fail(Code::NotFound, "not found".to_owned());
+                world.containerd().inject(Rule::new(collections, taken));
+            }
+            let gate = world.gate().clone();
+            gate.close();
+            let name = on_host("app:1");
+            // Gone already, at some points.
+            let delete = async { drop(world.ctr_images().delete(app.config().digest(), None, false).await) };
+            let (removed, came) =
+                at.beside(&gate, "delete", world.daemon().store().remove(&name), delete).await;
+            told(removed)?;
+            let left = world.inventory().content;
+            ensure(is_taken || left.is_empty(), format_args!("left: {left:?}"))?;
+            fully_gone(world, &app).await?;
+            Ok(came)
+        });
+    }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod details;
+mod lease;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

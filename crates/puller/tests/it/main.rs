@@ -1,6 +1,7 @@
 //! Pulls against the in-process containerd and registry, over in-memory streams, on a paused clock.
 //!
 //! - `pull`: what a pull leaves in containerd, and what it asks of the registry.
+//! - `documents`: the way down from a tag to the image.
 //! - `failure`: what a pull that fails leaves, which is nothing.
 //! - `remove`: removal, alone and beside pulls.
 //! - `recover`: a daemon that starts after one that was cut off.
@@ -10,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
 
 mod behind_our_back;
+mod documents;
 mod failure;
 mod node;
 mod pull;

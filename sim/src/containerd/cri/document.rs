@@ -34,7 +34,7 @@ struct Descriptor {
 pub(crate) fn read(shared: &Shared, target: &Target) -> Result<Image, Status> {
     let mut size = u64::try_from(target.size).unwrap_or(0);
     let mut manifest = document(shared, &target.digest)?;
-    if let Some(children) = manifest.get("manifests").and_then(Value::as_array) {
+    while let Some(children) = manifest.get("manifests").and_then(Value::as_array) {
         let child = children
             .iter()
             .find(|child| is_for_platform(shared, child))
@@ -79,7 +79,8 @@ fn descriptor(value: &Value) -> Option<Descriptor> {
     })
 }
 
-/// A child without a platform counts when its config says the right one.
+/// A child without a platform counts when its config says the right one, or it is an index itself
+/// (v2.3.4 `core/images/image.go`, `Manifest`).
 fn is_for_platform(shared: &Shared, child: &Value) -> bool {
     let wanted = &shared.options().platform;
     let matches = |value: &Value| {
@@ -89,11 +90,14 @@ fn is_for_platform(shared: &Shared, child: &Value) -> bool {
     if let Some(platform) = child.get("platform") {
         return matches(platform);
     }
-    let config = || {
-        let manifest = document(shared, &descriptor(child)?.digest).ok()?;
-        document(shared, &descriptor(manifest.get("config")?)?.digest).ok()
+    let counts = || {
+        let below = document(shared, &descriptor(child)?.digest).ok()?;
+        if below.get("manifests").is_some() {
+            return Some(true);
+        }
+        Some(matches(&document(shared, &descriptor(below.get("config")?)?.digest).ok()?))
     };
-    config().is_some_and(|config| matches(&config))
+    counts().unwrap_or(false)
 }
 
 /// The identity of a stack of layers (OCI image-spec v1.1, config.md, "Layer ChainID").
