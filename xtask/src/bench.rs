@@ -47,7 +47,7 @@ struct Pull {
 
 #[derive(Debug, clap::Args)]
 struct Network {
-    /// A case: rate-limited, far, resets, errors, throttled, hundred, beside or dead-mirror; may be repeated. All of them
+    /// A case: rate-limited, shared-link, far, resets, errors, throttled, hundred, beside or dead-mirror; may be repeated. All of them
     /// where none is named.
     #[arg(long = "case")]
     cases: Vec<String>,

@@ -5,6 +5,8 @@
 //! are written, and the image is fully there. Otherwise deleting the lease leaves nothing that a record holds, and
 //! the collector takes it: fully gone.
 
+use std::sync::atomic::Ordering;
+
 use containerd::{ImageRecord, LeaseInfo, LeaseResource, labels};
 use refparse::{Digest, Reference};
 
@@ -25,7 +27,6 @@ impl ImageStore {
     pub(crate) async fn recover(&self, records: &[ImageRecord]) -> Result<(), StoreError> {
         let shared = &self.shared;
         let leases = shared.client.leases();
-        let mut ended = 0usize;
         let listed = leases.list().await?;
         for lease in &listed {
             if let Some(reference) = lease.labels.get(LEASE_RESUMES) {
@@ -63,15 +64,18 @@ impl ImageStore {
                 }
             }
             tracing::info!(lease = lease.id.as_str(), image = %reference, "deleting the lease of an ended pull");
+            // Before it goes: where the answer is lost, the next recovery does not see it.
+            shared.collection_due.store(true, Ordering::Relaxed);
             match leases.delete(&lease.id, false).await {
-                Ok(()) => ended += 1,
+                Ok(()) => {}
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error.into()),
             }
             shared.known_leases.forget(lease.id.as_str());
         }
-        if ended > 0 {
+        if shared.collection_due.load(Ordering::Relaxed) {
             self.collect().await?;
+            shared.collection_due.store(false, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The store: what its verbs share.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) resumables: Resumables,
     /// Told when something was left to recovery, or to the next look at containerd, while the index stands.
     pub(crate) recovery_wanted: Notify,
+    /// Whether recovery has deleted leases, and what only they held is still there.
+    pub(crate) collection_due: AtomicBool,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) usage: UsageCache,
     pub(crate) plugin: ArcSwapOption<SnapshotterPlugin>,
@@ -93,6 +96,7 @@ impl ImageStore {
                 known_leases: KnownLeases::default(),
                 resumables: Resumables::default(),
                 recovery_wanted: Notify::new(),
+                collection_due: AtomicBool::new(false),
                 readiness,
                 usage: UsageCache::default(),
                 plugin: ArcSwapOption::empty(),

@@ -80,6 +80,22 @@ fn an_image_whose_snapshots_were_removed_is_absent_until_it_is_pulled() {
     });
 }
 
+/// containerd shows one in the making under its name like one that is committed.
+#[test]
+fn an_image_whose_top_snapshot_is_in_the_making_is_absent() {
+    every_point(async |world, at| {
+        let app = pulled(world).await?;
+        remove_snapshots(world, &app, 1).await;
+        let top = app.chain_ids().pop().unwrap();
+        told(world.ctr_snapshots().prepare(&top, "", &BTreeMap::new()).await)?;
+        ensure(!is_shown(world, &on_host("app:1")).await?, "it is shown")?;
+        ensure(told(world.daemon().store().list().await)?.is_empty(), "it is listed")?;
+        told(world.ctr_snapshots().remove(&top).await)?;
+        pull_works(world, &app, "app", "1").await?;
+        Ok(at.step() == 0)
+    });
+}
+
 /// `event` at a point of the pull that finds all of the image there (`again`), or nothing. The pull may succeed or fail;
 /// what is listed is whole, and the next pull works.
 async fn beside_a_pull(

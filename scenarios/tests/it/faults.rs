@@ -11,12 +11,12 @@ use tonic::Code;
 use crate::expect::{fully_there, pull_works, records, there_or_gone};
 use crate::explore::{At, Told, ensure, every_point, told};
 
-/// Makes the daemon's call number `step` from now go wrong; answers the count of its calls, which grows.
-fn fault_at(world: &World, step: usize, fault: Fault) -> Arc<AtomicUsize> {
+/// Makes call number `step` of this `daemon` from now go wrong; answers the count of its calls, which grows.
+pub(crate) fn fault_at(world: &World, daemon: &'static str, step: usize, fault: Fault) -> Arc<AtomicUsize> {
     let seen = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&seen);
     world.containerd().inject_by(move |call| {
-        let is_it = call.client == "daemon1" && count.fetch_add(1, Ordering::Relaxed) == step;
+        let is_it = call.client == daemon && count.fetch_add(1, Ordering::Relaxed) == step;
         is_it.then(|| fault.clone())
     });
     seen
@@ -27,7 +27,7 @@ fn fault_at(world: &World, step: usize, fault: Fault) -> Arc<AtomicUsize> {
 async fn pull_with(world: &World, at: &At, fault: Fault) -> Told<bool> {
     let app = image(1);
     world.registry().push("app", Some("1"), &app);
-    let seen = fault_at(world, at.step(), fault);
+    let seen = fault_at(world, "daemon1", at.step(), fault);
     world.gate().close();
     let pulled = world.daemon().pull(&on_host("app:1")).await;
     world.settle().await;
@@ -56,7 +56,7 @@ fn a_tag_that_another_client_deletes_after_a_pull_that_lost_its_connection_stays
     every_point(async |world, at| {
         let app = image(1);
         world.registry().push("app", Some("1"), &app);
-        let seen = fault_at(world, at.step(), Fault::Disconnect);
+        let seen = fault_at(world, "daemon1", at.step(), Fault::Disconnect);
         world.gate().close();
         let pulled = world.daemon().pull(&on_host("app:1")).await;
         if pulled.is_ok() {
@@ -80,7 +80,7 @@ fn a_pull_that_moves_a_tag_and_loses_the_reply_of_any_call_keeps_the_tag() {
         world.registry().push("app", Some("1"), &old);
         told(world.daemon().pull(&on_host("app:1")).await)?;
         world.registry().push("app", Some("1"), &new);
-        let seen = fault_at(world, at.step(), Fault::LoseReply);
+        let seen = fault_at(world, "daemon1", at.step(), Fault::LoseReply);
         world.gate().close();
         // It may succeed or fail.
         let _ = world.daemon().pull(&on_host("app:1")).await;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use scenarios::{World, image, on_host};
 use sim::containerd::{Fault, Inventory, Match, Rule};
+use sim::image::Schema1;
 use tonic::Code;
 
 use crate::expect::{fully_gone, fully_there, is_shown, pull_works, records, there_or_gone};
@@ -91,6 +92,54 @@ fn a_pull_of_which_any_call_is_refused_says_why_and_leaves_nothing_behind() {
         pull_works(world, &app, "app", "1").await?;
         Ok(refused.call().is_some())
     });
+}
+
+/// What its layers are is asked anew where they are there already.
+#[test]
+fn a_schema_1_pull_of_which_any_call_is_refused_says_why() {
+    every_point(async |world, at| {
+        let old = Schema1::new("app", "1", image(1).layers()).signed();
+        world.registry().push("app", Some("1"), &old);
+        // Its layers without the labels of a conversion.
+        let other = image(1);
+        world.registry().push("other", Some("1"), &other);
+        pull_works(world, &other, "other", "1").await?;
+        let refused = refuse_at(world, at.step());
+        let pulled = world.daemon().pull(&on_host("app:1")).await;
+        world.containerd().heal();
+        if refused.is_of(&DOES_WITHOUT) {
+            world.restart_daemon();
+        }
+        says_why(&pulled, &refused, &DOES_WITHOUT)?;
+        told(world.check_at_rest().await)?;
+        told(world.daemon().pull(&on_host("app:1")).await)?;
+        fully_there(world, &other, "other", "1").await?;
+        Ok(refused.call().is_some())
+    });
+}
+
+/// Where another client has made a record its own, it is that client's, and the pull has ended; where containerd does not
+/// say so, recovery ends it.
+#[test]
+fn a_refused_record_is_taken_back_with_those_before_it() {
+    for (code, is_ended) in [(Code::FailedPrecondition, true), (Code::Internal, false)] {
+        every_point(async |world, at| {
+            let app = image(1);
+            world.registry().push("app", Some("1"), &app);
+            let fail = |code| Fault::Fail(code, WHY.to_owned());
+            let (create, delete) = (Match::method("Images/Create"), Match::method("Images/Delete"));
+            world.containerd().inject(Rule::new(create.subject("app:1"), fail(Code::Internal)));
+            world.containerd().inject(Rule::new(delete, fail(code)));
+            let pulled = world.daemon().pull(&on_host("app:1")).await;
+            ensure(pulled.is_err_and(|error| chain(&error).contains(WHY)), "it does not say why")?;
+            let leases = world.inventory().leases;
+            ensure(leases.is_empty() == is_ended, format_args!("{code:?}: {leases:?}"))?;
+            world.containerd().heal();
+            world.restart_daemon();
+            pull_works(world, &app, "app", "1").await?;
+            Ok(at.step() == 0)
+        });
+    }
 }
 
 /// The image that had the tag stays as it was, and what was written for the new one is gone.

@@ -1,10 +1,12 @@
 //! Pulls that are interrupted, and the next pull of the same reference.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use scenarios::{World, image, on_host};
-use sim::containerd::{Fault, Match, Rule};
+use sim::containerd::{Fault, Inventory, Match, Rule, SnapshotKind};
 use sim::image::{Compression, Image, ImageBuilder, Layer};
 use sim::registry;
 use tonic::Code;
@@ -15,8 +17,11 @@ use crate::explore::{At, Told, ensure, every_point, told};
 /// Longer than an interrupted pull needs to be put away, shorter than it is kept.
 const SHORTLY: Duration = Duration::from_secs(2);
 
-fn content(world: &World) -> BTreeSet<String> {
-    world.inventory().content.into_keys().collect()
+/// Digests of the blobs, and names of the committed snapshots.
+fn brought(world: &World) -> BTreeSet<String> {
+    let Inventory { content, snapshots, .. } = world.inventory();
+    let committed = snapshots.into_iter().filter(|(_, snapshot)| snapshot.kind == SnapshotKind::Committed);
+    content.into_keys().chain(committed.map(|((_, name), _)| name)).collect()
 }
 
 /// Digests of the blobs that were asked for since the request number `from`.
@@ -33,15 +38,18 @@ async fn interrupted(world: &World, at: &At) -> Told<(bool, BTreeSet<String>)> {
     let done = at.until(&gate, "interrupt", world.daemon().pull(&on_host("app:1"))).await;
     let came = done.is_none();
     done.map_or(Ok(()), |done| told(done).map(drop))?;
-    Ok((came, content(world)))
+    Ok((came, brought(world)))
 }
 
 /// The next pull works, and asks for nothing of what `had` names.
 async fn goes_on(world: &World, app: &Image, had: &BTreeSet<String>) -> Told<()> {
     tokio::time::sleep(SHORTLY).await;
-    let has = content(world);
+    let has = brought(world);
     let lost: Vec<&String> = had.difference(&has).collect();
     ensure(lost.is_empty(), format_args!("collected: {lost:?}"))?;
+    let snapshots = world.inventory().snapshots;
+    let is_begun = snapshots.values().any(|snapshot| snapshot.kind == SnapshotKind::Active);
+    ensure(!is_begun, format_args!("kept: {snapshots:?}"))?;
     let before = world.registry().requests().len();
     pull_works(world, app, "app", "1").await?;
     let again: Vec<String> = asked_since(world, before).intersection(had).cloned().collect();
@@ -84,7 +92,7 @@ fn a_daemon_killed_at_any_point_of_putting_an_interrupted_pull_away_loses_nothin
         at.after(1, "Snapshots/Commit");
         let done = at.until(&gate, "interrupt", world.daemon().pull(&on_host("app:1"))).await;
         ensure(done.is_none(), "the pull ended first")?;
-        let had = content(world);
+        let had = brought(world);
         at.again();
         let quiet = async { tokio::time::sleep(SHORTLY).await };
         let came = at.until(&gate, "kill", quiet).await.is_none();
@@ -176,17 +184,66 @@ fn a_registry_that_goes_away_in_the_midst_of_a_pull_costs_nothing_of_what_came()
         world.registry().push("app", Some("1"), &app);
         let gate = world.gate().clone();
         gate.close();
+        let had = RefCell::default();
         let away = async {
+            had.replace(brought(world));
             world.registry().inject(registry::Rule::new(registry::Match::any(), registry::Fault::Disconnect));
         };
         let (pulled, came) = at.beside(&gate, "away", world.daemon().pull(&on_host("app:1")), away).await;
-        let had = content(world);
         gate.open();
         world.registry().heal();
         if pulled.is_err() {
-            goes_on(world, &app, &had).await?;
+            let leases = world.inventory().leases;
+            let is_put_away = leases.keys().all(|lease| lease.ends_with("-next"));
+            ensure(is_put_away, format_args!("the pull has ended: {leases:?}"))?;
+            goes_on(world, &app, &had.into_inner()).await?;
         }
         Ok(came)
+    });
+}
+
+/// What is lost is the answer of containerd at the next start, to each call in turn.
+#[test]
+fn a_killed_pull_is_kept_for_the_next_though_containerd_does_not_answer_at_the_start() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        at.after(1, "Snapshots/Commit");
+        let done = at.until(&gate, "kill", world.daemon().pull(&on_host("app:1"))).await;
+        ensure(done.is_none(), "the pull ended first")?;
+        let had = brought(world);
+        let seen = crate::faults::fault_at(world, "daemon2", at.step(), Fault::LoseReply);
+        world.restart_daemon();
+        gate.open();
+        tokio::time::sleep(SHORTLY).await;
+        let came = seen.load(Ordering::Relaxed) > at.step();
+        world.containerd().heal();
+        goes_on(world, &app, &had).await?;
+        Ok(came)
+    });
+}
+
+/// It costs the next pull bytes; it must not keep the daemon from being ready.
+#[test]
+fn a_killed_pull_that_containerd_does_not_let_be_kept_stops_nobody() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate().clone();
+        gate.close();
+        at.after(1, "Snapshots/Commit");
+        let done = at.until(&gate, "kill", world.daemon().pull(&on_host("app:1"))).await;
+        ensure(done.is_none(), "the pull ended first")?;
+        let kept = Match::method("Leases/Create").subject("-next");
+        world.containerd().inject(Rule::new(kept, Fault::Fail(Code::Internal, "planted".to_owned())));
+        world.restart_daemon();
+        gate.open();
+        told(world.daemon().until_ready().await)?;
+        world.containerd().heal();
+        pull_works(world, &app, "app", "1").await?;
+        Ok(at.step() == 0)
     });
 }
 
@@ -197,7 +254,7 @@ fn what_an_interrupted_pull_left_goes_in_time_where_no_other_comes() {
         world.registry().push("app", Some("1"), &app);
         let (came, _) = interrupted(world, at).await?;
         if !there_or_gone(world, &app, "app", "1").await? {
-            ensure(content(world).is_empty(), "content is left")?;
+            ensure(brought(world).is_empty(), "content is left")?;
         }
         Ok(came)
     });
@@ -219,7 +276,7 @@ fn what_an_interrupted_pull_left_before_a_restart_of_the_machine_is_not_used() {
         world.gate().open();
         tokio::time::sleep(SHORTLY).await;
         if records(world, &app).is_empty() {
-            ensure(content(world).is_empty(), "content is left")?;
+            ensure(brought(world).is_empty(), "content is left")?;
         }
         pull_works(world, &app, "app", "1").await?;
         Ok(came)
@@ -238,7 +295,7 @@ fn a_full_disk_takes_what_interrupted_pulls_left() {
         let full = Fault::Fail(Code::Unknown, "write: no space left on device".into());
         world.containerd().inject(Rule::new(Match::method("Content/Write"), full).times(1));
         ensure(world.daemon().pull(&on_host("other:1")).await.is_err(), "the disk is not full")?;
-        let is_left = had.iter().any(|digest| content(world).contains(digest));
+        let is_left = had.iter().any(|digest| brought(world).contains(digest));
         ensure(!is_left || !records(world, &app).is_empty(), "something is left")?;
         Ok(came)
     });
@@ -255,7 +312,7 @@ fn a_removal_takes_what_an_interrupted_pull_of_the_same_name_left() {
         world.gate().open();
         tokio::time::sleep(SHORTLY).await;
         told(world.daemon().store().remove(&on_host("app:1")).await)?;
-        let is_left = content(world).contains(app.config().digest());
+        let is_left = brought(world).contains(app.config().digest());
         ensure(!is_left || !records(world, &app).is_empty(), "the config is left")?;
         Ok(came)
     });

@@ -1,7 +1,7 @@
 //! Docker schema 1 images, which are converted while they are pulled.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scenarios::{World, image, on_host};
 use sim::image::{Compression, Layer, Schema1};
@@ -27,6 +27,9 @@ async fn fully_there(world: &World, old: &Schema1) -> Told<()> {
     let wants = BTreeSet::from([old.config().digest().to_owned(), on_host("app:1")]);
     let has = records(world, old);
     ensure(has == wants, format_args!("records {has:?} instead of {wants:?}"))?;
+    let tag = &world.inventory().images[&on_host("app:1")].labels;
+    let ours = BTreeMap::from([("io.cri-containerd.image".to_owned(), "managed".to_owned())]);
+    ensure(*tag == ours, format_args!("labels of the tag: {tag:?}"))?;
     ensure(is_shown(world, old.config().digest()).await?, "the image is not shown")
 }
 

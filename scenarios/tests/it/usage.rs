@@ -11,8 +11,8 @@ use scenarios::{World, image, on_host};
 
 use crate::explore::{Told, ensure, every_point, told};
 
-/// Longer than an answer is kept.
-const LATER: Duration = Duration::from_secs(11);
+/// As long as an answer is kept.
+const LATER: Duration = Duration::from_secs(10);
 
 /// As many bytes as a client sends at once.
 const MESSAGE: usize = 512 << 10;

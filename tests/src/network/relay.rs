@@ -4,8 +4,9 @@
 //! same order of connections is the same run.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -14,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 /// The chunks that [`resets`] counts in, and the most that is read at a time.
 const CHUNK_BYTES: u64 = 64 << 10;
@@ -53,6 +55,24 @@ struct Counts {
     connections: AtomicU32,
     harmed: AtomicU32,
     spared_after: AtomicU32,
+    pace: OnceLock<Pace>,
+}
+
+/// What all connections together are given.
+#[derive(Debug)]
+struct Pace {
+    bytes_per_second: f64,
+    /// When what was passed on is due.
+    due: Mutex<Instant>,
+}
+
+impl Pace {
+    /// When `bytes` more may be passed on that come `now`. What was not used before is not made up for.
+    fn due(&self, now: Instant, bytes: usize) -> Instant {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        *due = (*due).max(now) + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second);
+        *due
+    }
 }
 
 impl Counts {
@@ -102,6 +122,17 @@ impl Relay {
     #[must_use]
     pub fn at_most(self, count: u32) -> Self {
         self.counts.spared_after.store(count, Ordering::Relaxed);
+        self
+    }
+
+    /// All connections together are given so many bytes of answers in a second.
+    ///
+    /// # Panics
+    /// When it is called twice.
+    #[must_use]
+    pub fn paced(self, bytes_per_second: f64) -> Self {
+        let pace = Pace { bytes_per_second, due: Mutex::new(Instant::now()) };
+        self.counts.pace.set(pace).expect("a relay is given one pace");
         self
     }
 
@@ -221,6 +252,9 @@ async fn answer(
         };
         let kept = usize::try_from(left.min(count as u64))?;
         left -= kept as u64;
+        if let Some(pace) = counts.pace.get() {
+            tokio::time::sleep_until(pace.due(Instant::now(), count)).await;
+        }
         let (kept, harmed) = chunk.split_at_mut(kept);
         client.write_all(kept).await?;
         counts.sent_bytes.fetch_add(kept.len() as u64, Ordering::Relaxed);
@@ -273,7 +307,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::{CHUNK_BYTES, Harm, Relay, resets};
+    use super::{CHUNK_BYTES, Duration, Harm, Instant, Mutex, Pace, Relay, resets};
 
     #[test]
     fn one_of_so_many_chunks_is_not_passed_on() {
@@ -301,6 +335,16 @@ mod tests {
         let ended = stream.read_to_end(&mut read).await.map(drop).map_err(|error| error.kind());
         answering.await.unwrap();
         (read, ended)
+    }
+
+    #[test]
+    fn connections_share_a_pace() {
+        let begun = Instant::now();
+        let after = |milliseconds| begun + Duration::from_millis(milliseconds);
+        let pace = Pace { bytes_per_second: 1e6, due: Mutex::new(begun) };
+        assert_eq!(pace.due(begun, 300_000), after(300));
+        assert_eq!(pace.due(after(100), 200_000), after(500));
+        assert_eq!(pace.due(after(5000), 1000), after(5001));
     }
 
     #[tokio::test]

@@ -12,6 +12,8 @@ const MEGABYTE: u64 = 1_000_000;
 pub(crate) enum Case {
     /// Each connection gets 50 MB/s.
     RateLimited,
+    /// Each connection gets 50 MB/s, and all together 150 MB/s.
+    SharedLink,
     /// A round trip takes 100 ms and of a hundred packets one is lost.
     Far,
     /// Of a hundred chunks of 64 KiB five reset their connection.
@@ -29,8 +31,9 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::RateLimited,
+        Self::SharedLink,
         Self::Far,
         Self::Resets,
         Self::Errors,
@@ -44,6 +47,7 @@ impl Case {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::RateLimited => "rate-limited",
+            Self::SharedLink => "shared-link",
             Self::Far => "far",
             Self::Resets => "resets",
             Self::Errors => "errors",
@@ -58,6 +62,7 @@ impl Case {
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::RateLimited => "one layer of 1 GB, 50 MB/s for each connection",
+            Self::SharedLink => "one layer of 1 GB, 50 MB/s for each connection and 150 MB/s for all",
             Self::Far => "layers of 6, 1 and 1 MB, 100 ms a round trip, 1 % of packets lost",
             Self::Resets => "layers of 64, 16 and 4 MB, 5 % of chunks of 64 KiB reset",
             Self::Errors => "eight images of 20 layers, one after the other, 1 % of requests answered 5xx",
@@ -74,7 +79,7 @@ impl Case {
     pub(crate) fn images(self) -> Vec<Vec<u64>> {
         let megabytes = |layers: &[u64]| layers.iter().map(|layer| layer * MEGABYTE).collect::<Vec<_>>();
         match self {
-            Self::RateLimited => vec![megabytes(&[1000])],
+            Self::RateLimited | Self::SharedLink => vec![megabytes(&[1000])],
             Self::Far => vec![megabytes(&[6, 1, 1])],
             Self::Resets => vec![megabytes(&[64, 16, 4])],
             Self::Errors => vec![vec![20_000; 20]; 8],
@@ -100,8 +105,11 @@ impl FromStr for Case {
     }
 }
 
-/// What each connection of [`Case::RateLimited`] and [`Case::Beside`] gets.
+/// What each connection of [`Case::RateLimited`], [`Case::SharedLink`] and [`Case::Beside`] gets.
 pub(crate) const RATE_BYTES: u64 = 50 * MEGABYTE;
+
+/// What all connections of [`Case::SharedLink`] get together, in bytes a second.
+pub(crate) const LINK_RATE_BYTES: f64 = 150e6;
 
 /// How long [`Case::Throttled`] refuses, and the wait that it asks for.
 pub(crate) const THROTTLED: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use tests::{
     Access, BlackHole, Format, Front, Harm, Link, Nginx, Registry, Relay, certs_d, push_layout, resets,
 };
 
-use super::case::{Case, RATE_BYTES, RETRY_AFTER_S, far};
+use super::case::{Case, LINK_RATE_BYTES, RATE_BYTES, RETRY_AFTER_S, far};
 use super::image::{Image, build};
 
 /// A registry that has the images of a case.
@@ -30,6 +30,8 @@ pub(crate) struct Way {
 enum Kind {
     Nginx(Box<Nginx>),
     Relay(Relay),
+    /// nginx behind a relay.
+    Both(Relay, Box<Nginx>),
 }
 
 impl Scene {
@@ -58,13 +60,21 @@ impl Scene {
             Case::Resets => Kind::Relay(Relay::start(self.registry.address(), resets(5.0, seed)).await?),
             case => {
                 match case {
-                    Case::RateLimited | Case::Beside => front.rate_bytes = Some(RATE_BYTES),
+                    Case::RateLimited | Case::SharedLink | Case::Beside => {
+                        front.rate_bytes = Some(RATE_BYTES)
+                    }
                     Case::Errors => front.failing = Some((1.0, seed)),
                     Case::Throttled => front.throttled = Some(RETRY_AFTER_S),
                     Case::DeadMirror => mirror = Some(BlackHole::new()?),
                     Case::Far | Case::Resets | Case::Hundred => {}
                 }
-                Kind::Nginx(Box::new(Nginx::start(&self.registry, &front).await?))
+                let nginx = Box::new(Nginx::start(&self.registry, &front).await?);
+                if case == Case::SharedLink {
+                    let relay = Relay::start(nginx.host().parse()?, |_| Harm::None).await?;
+                    Kind::Both(relay.paced(LINK_RATE_BYTES), nginx)
+                } else {
+                    Kind::Nginx(nginx)
+                }
             }
         };
         Ok(Way { way, _link: link, mirror })
@@ -98,7 +108,7 @@ impl Way {
     /// Ends the 429 of [`Case::Throttled`].
     pub(crate) fn relent(&self) -> anyhow::Result<()> {
         match &self.way {
-            Kind::Nginx(nginx) => nginx.relent(),
+            Kind::Nginx(nginx) | Kind::Both(_, nginx) => nginx.relent(),
             Kind::Relay(_) => Ok(()),
         }
     }
@@ -107,14 +117,16 @@ impl Way {
     pub(crate) async fn sent_bytes(&self) -> anyhow::Result<u64> {
         Ok(match &self.way {
             Kind::Nginx(nginx) => nginx.all_answered().await?.iter().map(|answer| answer.body_bytes).sum(),
-            Kind::Relay(relay) => relay.sent_bytes(),
+            Kind::Relay(relay) | Kind::Both(relay, _) => relay.sent_bytes(),
         })
     }
 
     /// How often it was bad: connections that were reset, answers of 429 and 5xx. A link does not tell.
     pub(crate) fn harms(&self) -> anyhow::Result<usize> {
         Ok(match &self.way {
-            Kind::Nginx(nginx) => nginx.answered()?.iter().filter(|answer| answer.status >= 429).count(),
+            Kind::Nginx(nginx) | Kind::Both(_, nginx) => {
+                nginx.answered()?.iter().filter(|answer| answer.status >= 429).count()
+            }
             Kind::Relay(relay) => usize::try_from(relay.harmed())?,
         })
     }
@@ -122,7 +134,7 @@ impl Way {
     /// Whether answers are under way; a relay does not tell.
     pub(crate) async fn is_busy(&self) -> anyhow::Result<bool> {
         match &self.way {
-            Kind::Nginx(nginx) => Ok(nginx.answers_under_way().await? > 0),
+            Kind::Nginx(nginx) | Kind::Both(_, nginx) => Ok(nginx.answers_under_way().await? > 0),
             Kind::Relay(_) => Ok(true),
         }
     }
@@ -130,7 +142,7 @@ impl Way {
     fn host(&self) -> String {
         match &self.way {
             Kind::Nginx(nginx) => nginx.host(),
-            Kind::Relay(relay) => relay.host(),
+            Kind::Relay(relay) | Kind::Both(relay, _) => relay.host(),
         }
     }
 }

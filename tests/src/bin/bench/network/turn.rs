@@ -79,7 +79,9 @@ impl Player<'_> {
         let sent_before = self.way.sent_bytes().await?;
         let started = Instant::now();
         let (pulled, ended) = match case {
-            Case::RateLimited | Case::Far | Case::Resets => (vec![first], self.pull(first).await.1),
+            Case::RateLimited | Case::SharedLink | Case::Far | Case::Resets => {
+                (vec![first], self.pull(first).await.1)
+            }
             Case::Errors => {
                 let all: Vec<usize> = (0..self.scene.images.len()).collect();
                 let mut ended = Ended::Pulled;
