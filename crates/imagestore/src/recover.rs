@@ -5,14 +5,13 @@
 //! are written, and the image is fully there. Otherwise deleting the lease leaves nothing that a record holds, and
 //! the collector takes it: fully gone.
 
-use containerd::{ImageRecord, LeaseInfo, LeaseResource, labels};
+use containerd::{ImageRecord, LeaseInfo, LeaseResource};
 use refparse::{Digest, Reference};
 
 use crate::commit::{Committed, write_record};
-use crate::index::converted_from;
 use crate::lease::LEASE_REFERENCE;
 use crate::resume::LEASE_RESUMES;
-use crate::{Details, ImageStore, StoreError};
+use crate::{ConvertedFrom, Details, ImageStore, StoreError};
 
 impl ImageStore {
     /// Ends all pulls that were cut off, and collects what they left. Pulls that run in this process are not touched.
@@ -90,7 +89,7 @@ impl ImageStore {
                 continue;
             }
             is_complete = true;
-            let converted_from = converted_from(record);
+            let converted_from = ConvertedFrom::of(record);
             let committed = Committed {
                 reference,
                 target: &record.target,
@@ -99,7 +98,7 @@ impl ImageStore {
             };
             for mut missing in committed.records() {
                 if !records.iter().any(|present| present.name == missing.name) {
-                    let others = record.labels.iter().filter(|(key, _)| *key != labels::CONVERTED_SCHEMA1);
+                    let others = record.labels.iter().filter(|(key, _)| !ConvertedFrom::is_label(key));
                     missing.labels.extend(others.map(|(key, value)| (key.clone(), value.clone())));
                     write_record(&client.images(), &missing).await?;
                 }
