@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use k8s_cri::v1::{
     ContainerConfig, ContainerMetadata, ContainerState, ContainerStatusRequest, CreateContainerRequest,
-    LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceMode, NamespaceOption, PodSandboxConfig,
-    PodSandboxMetadata, RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest,
-    StopPodSandboxRequest,
+    LinuxPodSandboxConfig, LinuxSandboxSecurityContext, Mount, NamespaceMode, NamespaceOption,
+    PodSandboxConfig, PodSandboxMetadata, RemovePodSandboxRequest, RunPodSandboxRequest,
+    StartContainerRequest, StopPodSandboxRequest,
 };
 
 use crate::{Containerd, Cri, image_spec, until};
@@ -80,10 +80,35 @@ impl Pod {
     /// # Errors
     /// Where containerd cannot create or start it.
     pub async fn run(&mut self, name: &str, image_ref: &str) -> anyhow::Result<Ended> {
+        self.run_with(name, image_ref, Vec::new()).await
+    }
+
+    /// As [`Pod::run`], with the image `volume` mounted at `path`, as kubelet passes an image volume. containerd can since
+    /// 2.1.
+    ///
+    /// # Errors
+    /// Where containerd cannot create or start it.
+    pub async fn run_with_volume(
+        &mut self,
+        name: &str,
+        image_ref: &str,
+        (volume, path): (&str, &str),
+    ) -> anyhow::Result<Ended> {
+        let mount = Mount {
+            container_path: path.to_owned(),
+            readonly: true,
+            image: Some(image_spec(volume)),
+            ..Default::default()
+        };
+        self.run_with(name, image_ref, vec![mount]).await
+    }
+
+    async fn run_with(&mut self, name: &str, image_ref: &str, mounts: Vec<Mount>) -> anyhow::Result<Ended> {
         let log = format!("{name}.log");
         let config = ContainerConfig {
             metadata: Some(ContainerMetadata { name: name.to_owned(), attempt: 0 }),
             image: Some(image_spec(image_ref)),
+            mounts,
             log_path: log.clone(),
             ..Default::default()
         };

@@ -11,7 +11,7 @@ use prost_types::FieldMask;
 use refparse::Digest;
 
 use crate::client::{MESSAGE_BYTES_MAX, Service, within};
-use crate::ingest::IngestStart;
+use crate::ingest::{Ingest, IngestStart};
 use crate::{CallError, Client, Deadlines, ErrorKind};
 
 /// Longest wait for the next message of a stream of the content store.
@@ -73,9 +73,21 @@ impl Content {
     /// # Errors
     /// The call's own, and [`ErrorKind::Deadline`] where the stream stalls.
     pub async fn list(&self) -> Result<Vec<ContentInfo>, CallError> {
+        self.filtered(Vec::new()).await
+    }
+
+    /// The blobs whose label `key` is `digest`, in the order of their own digests.
+    ///
+    /// # Errors
+    /// As [`Content::list`].
+    pub async fn labelled(&self, key: &str, digest: &Digest) -> Result<Vec<ContentInfo>, CallError> {
+        self.filtered(vec![format!("labels.\"{key}\"==\"{digest}\"")]).await
+    }
+
+    async fn filtered(&self, filters: Vec<String>) -> Result<Vec<ContentInfo>, CallError> {
         const OPERATION: &str = "list content";
         let mut grpc = self.grpc.clone();
-        let call = grpc.list(pb::ListContentRequest { filters: Vec::new() });
+        let call = grpc.list(pb::ListContentRequest { filters });
         let mut stream = within(self.deadlines.metadata, OPERATION, "", call).await?;
         let mut found = Vec::new();
         while let Some(message) = next(OPERATION, "", &mut stream).await? {
@@ -163,7 +175,25 @@ impl Content {
     /// # Cancel safety
     /// Dropping the future or the [`crate::Ingest`] leaves the bytes so far under `ingest_ref`, held by the lease.
     pub async fn ingest(&self, ingest_ref: &str, descriptor: &Descriptor) -> Result<IngestStart, CallError> {
-        crate::ingest::start(self.grpc.clone(), self.deadlines.metadata, ingest_ref, descriptor).await
+        let (expected, size) = (descriptor.digest.as_str(), descriptor.size);
+        crate::ingest::start(self.grpc.clone(), self.deadlines.metadata, ingest_ref, expected, size).await
+    }
+
+    /// Begins to write a blob of `size` bytes whose digest is known when all of them are: see [`crate::Ingest::commit_as`].
+    ///
+    /// # Errors
+    /// As [`Content::ingest`].
+    ///
+    /// # Cancel safety
+    /// As [`Content::ingest`].
+    pub async fn ingest_unnamed(&self, ingest_ref: &str, size: u64) -> Result<Ingest, CallError> {
+        match crate::ingest::start(self.grpc.clone(), self.deadlines.metadata, ingest_ref, "", size).await? {
+            IngestStart::Open(ingest) => Ok(*ingest),
+            IngestStart::Exists => {
+                let message = "containerd has a blob without a digest";
+                Err(CallError::local("ingest content", ingest_ref, ErrorKind::Other, message))
+            }
+        }
     }
 
     /// Every unfinished write, in the order of names.

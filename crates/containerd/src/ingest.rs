@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use containerd_client::services::v1 as pb;
 use containerd_client::services::v1::content_client::ContentClient;
-use oci::Descriptor;
+use refparse::Digest;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -52,11 +52,12 @@ pub(crate) async fn start(
     mut grpc: ContentClient<Service>,
     limit: Duration,
     ingest_ref: &str,
-    descriptor: &Descriptor,
+    expected: &str,
+    size: u64,
 ) -> Result<IngestStart, CallError> {
     let (requests, receiver) = mpsc::channel(UNANSWERED_MAX);
-    let total = i64::try_from(descriptor.size).unwrap_or(i64::MAX);
-    let expected = descriptor.digest.to_string();
+    let total = i64::try_from(size).unwrap_or(i64::MAX);
+    let expected = expected.to_owned();
     let stat = pb::WriteContentRequest {
         action: pb::WriteAction::Stat.into(),
         r#ref: ingest_ref.to_owned(),
@@ -145,6 +146,20 @@ impl Ingest {
             Err(error) if error.is_already_exists() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`Ingest::commit`], of a blob that was begun without a digest. Where someone else committed the same meanwhile, it is
+    /// not under the client's lease.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Mismatch`] where the bytes have another digest.
+    pub async fn commit_as(
+        mut self,
+        digest: &Digest,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<bool, CallError> {
+        self.expected = digest.to_string();
+        self.commit(labels).await
     }
 
     async fn send(

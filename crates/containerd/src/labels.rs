@@ -28,5 +28,11 @@ pub const CONVERTED_SCHEMA1: &str = "io.containerd.image/converted-docker-schema
 /// `remotes/docker/schema1/converter.go`).
 pub const SCHEMA1_EMPTY_LAYER: &str = "containerd.io/docker.schema1.empty-layer";
 
+/// On an image record: digest of the manifest or index of the OCI artifact that its target was made of. Ours, for containerd
+/// has none.
+pub const CONVERTED_ARTIFACT: &str = "cri-imaged.io/converted-artifact";
+/// On a layer's blob that is the archive of a file of an artifact: a digest over what the archive is made of. Ours too.
+pub const ARTIFACT_FILE: &str = "cri-imaged.io/artifact-file";
+
 /// Longest key and value together, in bytes (v2.3.4 `pkg/labels/validate.go`).
 pub const LABEL_BYTES_MAX: usize = 4096;

@@ -67,7 +67,9 @@ fn pull_code(error: &PullError) -> (Code, &'static str) {
         PullError::Unpack { source, .. } if source.is_no_space() => Code::ResourceExhausted,
         PullError::Unpack { .. } if error.origin() == Origin::Image => Code::InvalidArgument,
         PullError::NoPlatform { .. } => Code::NotFound,
-        PullError::LayerMediaType { .. } => Code::Unimplemented,
+        PullError::LayerMediaType { .. }
+        | PullError::Artifact { source: oci::ArtifactError::NoFiles { .. }, .. } => Code::Unimplemented,
+        PullError::Artifact { .. } => Code::InvalidArgument,
         PullError::Containerd(source) => containerd_code(source.kind()),
         PullError::Store(source) => store_code(source),
         PullError::SnapshotContended { .. } | PullError::IngestStalled { .. } => Code::Aborted,

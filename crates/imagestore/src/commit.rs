@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use containerd::{ErrorKind, ImageRecord, Images, labels};
 use oci::{Descriptor, ImageId};
-use refparse::{Digest, Reference};
+use refparse::Reference;
 
-use crate::{ImageStore, PullLease, StoreError};
+use crate::{ConvertedFrom, ImageStore, PullLease, StoreError};
 
 /// How often a record is tried to be written while others delete and create it in between. Each attempt loses only
 /// to a change made within a millisecond of it, so a hundred means that someone fights over the name.
@@ -22,8 +22,8 @@ pub struct Committed<'a> {
     pub target: &'a Descriptor,
     /// Digest of the config.
     pub image_id: &'a ImageId,
-    /// Digest of the Docker schema 1 manifest that the target was made of, where it was.
-    pub converted_from: Option<&'a Digest>,
+    /// What the target was made of, where it was made here.
+    pub converted_from: Option<&'a ConvertedFrom>,
 }
 
 impl Committed<'_> {
@@ -43,9 +43,7 @@ impl Committed<'_> {
         };
         let mut id = record(self.image_id.as_str());
         // On the id alone: a tag that moves on to another image would keep it.
-        let converted =
-            self.converted_from.map(|from| (labels::CONVERTED_SCHEMA1.to_owned(), from.to_string()));
-        id.labels.extend(converted);
+        id.labels.extend(self.converted_from.map(ConvertedFrom::label));
         let mut records = vec![id];
         if self.converted_from.is_none() {
             records.push(record(self.reference.with_digest(&self.target.digest).as_str()));
@@ -248,6 +246,8 @@ fn is_as_wanted(present: &ImageRecord, wanted: &ImageRecord) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use refparse::Digest;
+
     use super::*;
 
     /// The names of the records, and whether each says what it was converted from.
@@ -259,7 +259,7 @@ mod tests {
                 .replace("ID", digest(2).as_str())
                 .replace("FROM", digest(3).as_str())
         };
-        let converted_from = converted_from.map(digest);
+        let converted_from = converted_from.map(digest).map(ConvertedFrom::Artifact);
         let committed = Committed {
             reference: &Reference::parse(&with_digests(reference)).unwrap(),
             target: &Descriptor::new("m", digest(1), 1),
@@ -267,7 +267,7 @@ mod tests {
             converted_from: converted_from.as_ref(),
         };
         let records = committed.records();
-        let is_marked = |record: &ImageRecord| record.labels.contains_key(labels::CONVERTED_SCHEMA1);
+        let is_marked = |record: &ImageRecord| record.labels.contains_key(labels::CONVERTED_ARTIFACT);
         let got: Vec<_> = records.iter().map(|record| (record.name.clone(), is_marked(record))).collect();
         let expected: Vec<_> = expected.iter().map(|(name, marked)| (with_digests(name), *marked)).collect();
         assert_eq!(got, expected);

@@ -9,8 +9,8 @@ use containerd::{ImageRecord, labels};
 use oci::{Descriptor, ImageId};
 use refparse::Digest;
 
-use crate::Details;
 use crate::names::{NameClass, classify};
+use crate::{ConvertedFrom, Details};
 
 /// An image with all its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +40,7 @@ impl Image {
 pub(crate) struct Entry {
     pub(crate) target: Descriptor,
     pub(crate) pinned: bool,
-    /// Digest of the Docker schema 1 manifest that the target was made of, where its record says so.
-    converted_from: Option<Digest>,
+    converted_from: Option<ConvertedFrom>,
     /// `None` where the documents do not make an image.
     pub(crate) details: Option<Arc<Details>>,
 }
@@ -49,13 +48,8 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(record: &ImageRecord, details: Option<Arc<Details>>) -> Entry {
         let pinned = record.labels.get(labels::CRI_PINNED).is_some_and(|v| v == labels::CRI_PINNED_PINNED);
-        Entry { target: record.target.clone(), pinned, converted_from: converted_from(record), details }
+        Entry { target: record.target.clone(), pinned, converted_from: ConvertedFrom::of(record), details }
     }
-}
-
-/// Digest of the Docker schema 1 manifest that the target of `record` was made of, where the record says so.
-pub(crate) fn converted_from(record: &ImageRecord) -> Option<Digest> {
-    Digest::parse(record.labels.get(labels::CONVERTED_SCHEMA1)?).ok()
 }
 
 /// All records of containerd's namespace, and the images that they make.
@@ -86,15 +80,17 @@ impl Index {
         self.entries.get(name).map(|entry| &entry.target.digest)
     }
 
-    /// What was made of the Docker schema 1 manifest `digest`. Told by image id records alone: a label on a tag says
-    /// nothing once the tag has moved.
-    pub fn converted(&self, digest: &Digest) -> Option<&Descriptor> {
+    /// What was made of the document `digest`, and what that document was. Told by image id records alone: a label on a tag
+    /// says nothing once the tag has moved.
+    pub fn converted(&self, digest: &Digest) -> Option<(&Descriptor, &ConvertedFrom)> {
         let is_id = |(name, entry): &(&String, &Entry)| {
             entry.details.as_ref().is_some_and(|details| details.image_id.as_str() == name.as_str())
         };
-        let of_digest = |(_, entry): &(&String, &Entry)| entry.converted_from.as_ref() == Some(digest);
-        let found = self.entries.iter().filter(of_digest).find(is_id);
-        found.map(|(_, entry)| &entry.target)
+        let of_digest = |(_, entry): &(&String, &Entry)| {
+            entry.converted_from.as_ref().is_some_and(|from| from.digest() == digest)
+        };
+        let (_, entry) = self.entries.iter().filter(of_digest).find(is_id)?;
+        Some((&entry.target, entry.converted_from.as_ref()?))
     }
 
     /// Names of all records, in order.
@@ -223,11 +219,14 @@ pub(crate) mod tests {
     #[test]
     fn what_a_manifest_was_converted_to_is_told_by_the_image_id_alone() {
         let from = |number| Digest::from_sha256([number; 32]);
-        let converted = |target| Entry { converted_from: Some(from(9)), ..entry(1, target, false) };
+        let converted = |target| Entry {
+            converted_from: Some(ConvertedFrom::Schema1(from(9))),
+            ..entry(1, target, false)
+        };
         let tagged = Index::default().with("docker.io/library/a:1", Some(converted(2)));
         assert_eq!(tagged.converted(&from(9)), None);
         let with_id = tagged.with(from(1).as_str(), Some(converted(3)));
-        assert_eq!(with_id.converted(&from(9)).map(|target| &target.digest), Some(&from(3)));
+        assert_eq!(with_id.converted(&from(9)).map(|(target, _)| &target.digest), Some(&from(3)));
         assert_eq!(with_id.converted(&from(8)), None);
         assert_eq!(with_id.with(from(1).as_str(), None).converted(&from(9)), None);
     }

@@ -17,6 +17,7 @@
 //! No network, no CRI types, no blobs beyond the documents.
 
 mod commit;
+mod converted;
 mod details;
 mod error;
 mod index;
@@ -34,6 +35,7 @@ mod usage;
 mod verify;
 
 pub use commit::{Committed, Written, write_record};
+pub use converted::ConvertedFrom;
 pub use details::Details;
 pub use error::{LookupError, StoreError};
 pub use index::{Image, Index};

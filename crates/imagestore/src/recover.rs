@@ -7,14 +7,13 @@
 
 use std::sync::atomic::Ordering;
 
-use containerd::{ImageRecord, LeaseInfo, LeaseResource, labels};
+use containerd::{ImageRecord, LeaseInfo, LeaseResource};
 use refparse::{Digest, Reference};
 
 use crate::commit::{Committed, is_unanswered, write_record};
-use crate::index::converted_from;
 use crate::lease::LEASE_REFERENCE;
 use crate::resume::LEASE_RESUMES;
-use crate::{Details, ImageStore, StoreError};
+use crate::{ConvertedFrom, Details, ImageStore, StoreError};
 
 /// Recoveries that containerd may refuse for one pull before the others go on without it.
 const REFUSED_MAX: u32 = 3;
@@ -113,7 +112,7 @@ impl ImageStore {
                 continue;
             }
             is_complete = true;
-            let converted_from = converted_from(record);
+            let converted_from = ConvertedFrom::of(record);
             let committed = Committed {
                 reference,
                 target: &record.target,
@@ -122,7 +121,7 @@ impl ImageStore {
             };
             for mut missing in committed.records() {
                 if !records.iter().any(|present| present.name == missing.name) {
-                    let others = record.labels.iter().filter(|(key, _)| *key != labels::CONVERTED_SCHEMA1);
+                    let others = record.labels.iter().filter(|(key, _)| !ConvertedFrom::is_label(key));
                     missing.labels.extend(others.map(|(key, value)| (key.clone(), value.clone())));
                     write_record(&client.images(), &missing).await?;
                 }

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use crate::descriptor::RawDescriptor;
 use crate::lenient::null_default;
-use crate::{Descriptor, DescriptorError, DocumentKind};
+use crate::{Descriptor, DescriptorError, DocumentKind, media_type, sha256};
 
 /// Largest index, manifest or config that is read, in bytes. Registries take manifests of at least 4 MiB
 /// (distribution-spec 1.1, "Pushing Manifests"), and most no larger ones; configs with a long history can be.
@@ -39,8 +39,10 @@ pub struct Index {
 pub struct Manifest {
     /// The image config; its digest is the image id.
     pub config: Descriptor,
-    /// The layers from the base up.
+    /// The layers from the base up; the blobs of an artifact.
     pub layers: Vec<Descriptor>,
+    /// `artifactType`, empty where there is none.
+    pub artifact_type: String,
 }
 
 /// Why bytes are no image document.
@@ -116,6 +118,8 @@ struct RawManifest {
     config: RawDescriptor,
     #[serde(default, deserialize_with = "null_default")]
     layers: Vec<RawDescriptor>,
+    #[serde(rename = "artifactType", default, deserialize_with = "null_default")]
+    artifact_type: String,
 }
 
 impl Document {
@@ -147,7 +151,15 @@ impl Manifest {
         const WHAT: &str = "image manifest";
         let raw: RawManifest = serde_json::from_slice(bytes).map_err(|e| DocumentError::Json(WHAT, e))?;
         let config = Descriptor::try_from(raw.config).map_err(|e| DocumentError::Descriptor(WHAT, e))?;
-        Ok(Manifest { config, layers: descriptors(WHAT, raw.layers, LAYERS_MAX)? })
+        let layers = descriptors(WHAT, raw.layers, LAYERS_MAX)?;
+        Ok(Manifest { config, layers, artifact_type: raw.artifact_type })
+    }
+
+    /// Whether this is an artifact and no image: its config is of another type than those of images, or says nothing. An
+    /// `artifactType` beside an image config makes no artifact of an image: it has all that an image needs (CRI-O
+    /// 1.37 `internal/storage/image.go`, `shouldTryArtifact`: an artifact only where there is no image).
+    pub fn is_artifact(&self) -> bool {
+        !media_type::is_config(&self.config.media_type) || self.config.digest == sha256(b"{}")
     }
 }
 
@@ -225,6 +237,34 @@ mod tests {
             r#"{"schemaVersion":2,"config":{"digest":"DIGEST","size":3},"layers":[{"digest":"DIGEST","size":1}]}"#,
             expect!["manifest with 1 layers"],
         );
+    }
+
+    #[test]
+    fn an_artifact_is_told_by_its_config() {
+        let is_artifact = |config: &str, more: &str| {
+            let text = format!(r#"{{"config":{config},"layers":[]{more}}}"#).replace("DIGEST", DIGEST);
+            match Document::parse(OCI_MANIFEST, text.as_bytes()) {
+                Ok(Document::Manifest(manifest)) => manifest.is_artifact(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let of_type = |name: &str| format!(r#"{{"mediaType":"application/{name}","digest":"DIGEST"}}"#);
+        for name in [
+            "vnd.oci.empty.v1+json",
+            "vnd.unknown.config.v1+json",
+            "vnd.cncf.model.config.v1+json",
+            "vnd.cncf.helm.config.v1+json",
+        ] {
+            assert!(is_artifact(&of_type(name), ""), "{name}");
+        }
+        for name in ["vnd.oci.image.config.v1+json", "vnd.docker.container.image.v1+json", "octet-stream"] {
+            assert!(!is_artifact(&of_type(name), ""), "{name}");
+            assert!(!is_artifact(&of_type(name), r#","artifactType":"application/vnd.example""#), "{name}");
+        }
+        assert!(!is_artifact(r#"{"digest":"DIGEST"}"#, ""));
+        // Tools of before the specification had a type for it.
+        let empty = of_type("vnd.oci.image.config.v1+json").replace("DIGEST", sha256(b"{}").as_str());
+        assert!(is_artifact(&empty, ""));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The documents of a container image, read from raw bytes and never written back; those of a [`Schema1`] manifest are
-//! made anew.
+//! The documents of a container image, read from raw bytes and never written back; those of a [`Schema1`] manifest and
+//! of an [`Artifact`] are made anew.
 //!
 //! An image is four kinds of blob: an [`Index`] names one [`Manifest`] per platform, a manifest names an
 //! [`ImageConfig`] and the layers. The digest of the config is the [`ImageId`]; the config's [`DiffId`]s are the
@@ -25,23 +25,27 @@
 //!
 //! No I/O beyond [`Platform::host`] on 32-bit arm (it reads `/proc/cpuinfo`), no containerd, no network.
 
+mod artifact;
 mod config;
+mod converted;
 mod descriptor;
 mod document;
 mod id;
+mod json_fault;
 mod lenient;
 pub mod media_type;
 mod platform;
 mod schema1;
 
+pub use artifact::{Artifact, ArtifactError, ArtifactFile, ArtifactLayer, PathFault};
 pub use config::ImageConfig;
+pub use converted::Converted;
 pub use descriptor::{Descriptor, DescriptorError};
 pub use document::{
     DOCUMENT_BYTES_MAX, Document, DocumentError, INDEX_ENTRIES_MAX, Index, LAYERS_MAX, Manifest,
 };
 pub use id::{ChainId, DiffId, ImageId, chain_ids, sha256};
+pub use json_fault::JsonFault;
 pub use media_type::{DocumentKind, LayerCompression};
 pub use platform::{Platform, PlatformMatcher};
-pub use schema1::{
-    Converted, JsonFault, Schema1, Schema1Error, Schema1Layer, SignatureError, payload as schema1_payload,
-};
+pub use schema1::{Schema1, Schema1Error, Schema1Layer, SignatureError, payload as schema1_payload};

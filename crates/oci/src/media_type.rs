@@ -6,6 +6,10 @@ pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// OCI image config.
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// OCI image layer, not compressed.
+pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// The two bytes `{}`, in the place of a config or a layer that says nothing.
+pub const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Docker schema 2 manifest list.
 pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// Docker schema 2 manifest.
@@ -20,6 +24,12 @@ pub const DOCKER_SCHEMA1_SIGNED: &str = "application/vnd.docker.distribution.man
 /// Whether `media_type` announces a Docker schema 1 manifest, signed or not.
 pub fn is_schema1(media_type: &str) -> bool {
     matches!(media_type, DOCKER_SCHEMA1 | DOCKER_SCHEMA1_SIGNED)
+}
+
+/// Whether `media_type` announces an image config. So do no type at all, and the one that says nothing, which old docker
+/// wrote (containerd v2.3.4 `client/pull.go`, `ConvertManifest`).
+pub fn is_config(media_type: &str) -> bool {
+    matches!(media_type, OCI_CONFIG | DOCKER_CONFIG | "" | "application/octet-stream")
 }
 
 /// Which of the two documents a media type announces.

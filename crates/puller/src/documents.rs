@@ -6,7 +6,7 @@ use oci::{
     DOCUMENT_BYTES_MAX, Descriptor, Document, DocumentKind, ImageConfig, LayerCompression, Manifest,
     PlatformMatcher,
 };
-use refparse::Reference;
+use refparse::{Digest, Reference};
 use registry::{Resolved, Session};
 
 use crate::gc_labels::{self, Labels};
@@ -23,6 +23,15 @@ pub(crate) struct Documents {
     pub(crate) config: ImageConfig,
 }
 
+/// Where the way down ends.
+#[derive(Debug)]
+pub(crate) enum Down {
+    /// At an image.
+    Image(Documents),
+    /// At an artifact, whose manifest, with this digest, is in no content store.
+    Artifact(Digest, Manifest),
+}
+
 /// What the way down needs at each step.
 pub(crate) struct Way<'a> {
     pub(crate) reference: &'a Reference,
@@ -35,13 +44,16 @@ pub(crate) struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Follows `resolved` down to the image for this platform.
-    pub(crate) async fn down(&self, resolved: &Resolved) -> Result<Documents, PullError> {
+    /// Follows `resolved` down to the image, or artifact, for this platform.
+    pub(crate) async fn down(&self, resolved: &Resolved) -> Result<Down, PullError> {
         let mut descriptor = resolved.descriptor.clone();
         let mut in_hand = resolved.body.clone();
         let mut depth = 0;
         let manifest = loop {
             match self.document(&descriptor, in_hand.take()).await? {
+                Document::Manifest(manifest) if manifest.is_artifact() => {
+                    return Ok(Down::Artifact(descriptor.digest, manifest));
+                }
                 Document::Manifest(manifest) => break manifest,
                 Document::Index(index) => {
                     depth += 1;
@@ -59,10 +71,10 @@ impl Way<'_> {
         if depth > 0 && descriptor.platform.is_none() && !self.platform.matches(&config.platform) {
             return Err(self.no_platform());
         }
-        Ok(Documents { manifest, config })
+        Ok(Down::Image(Documents { manifest, config }))
     }
 
-    /// One index or manifest with its collector labels.
+    /// One index or manifest with its collector labels. Not that of an artifact: what is kept of it is made of it.
     async fn document(&self, descriptor: &Descriptor, in_hand: Option<Bytes>) -> Result<Document, PullError> {
         let what = match DocumentKind::of(&descriptor.media_type) {
             Some(DocumentKind::Index) => "index",
@@ -71,7 +83,10 @@ impl Way<'_> {
         let bytes = self.bytes(what, descriptor, in_hand).await?;
         let document = Document::parse(&descriptor.media_type, &bytes)
             .map_err(|source| PullError::Document { what, digest: descriptor.digest.to_string(), source })?;
-        self.store(what, descriptor, bytes, gc_labels::children(&document, self.layers)).await?;
+        let is_kept = !matches!(&document, Document::Manifest(manifest) if manifest.is_artifact());
+        if is_kept {
+            self.store(what, descriptor, bytes, gc_labels::children(&document, self.layers)).await?;
+        }
         Ok(document)
     }
 

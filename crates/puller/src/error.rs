@@ -50,6 +50,15 @@ pub enum PullError {
         #[source]
         source: oci::Schema1Error,
     },
+    /// An OCI artifact of which no image can be made.
+    #[error("convert artifact `{digest}`")]
+    Artifact {
+        /// Digest of its manifest.
+        digest: String,
+        /// What is wrong with it.
+        #[source]
+        source: oci::ArtifactError,
+    },
     /// A layer of a Docker schema 1 manifest that is larger than what is fetched without knowing.
     #[error(
         "layer `{digest}` has {bytes} bytes, more than the {max} that are fetched of a layer whose manifest tells no size"
@@ -207,6 +216,7 @@ impl PullError {
             PullError::Resolve(_) | PullError::Fetch { .. } | PullError::Verify { .. } => Origin::Registry,
             PullError::Document { .. }
             | PullError::Schema1 { .. }
+            | PullError::Artifact { .. }
             | PullError::LayerSize { .. }
             | PullError::NoPlatform { .. }
             | PullError::TooDeep { .. }

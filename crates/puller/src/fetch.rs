@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use containerd::{Client, Content, ErrorKind, Ingest, IngestStart};
+use containerd::{CallError, Client, Content, ErrorKind, Ingest, IngestStart};
 use layer::Verifier;
 use oci::Descriptor;
+use refparse::Digest;
 use registry::Session;
 use tokio::time::Instant;
 
@@ -23,8 +24,8 @@ pub(crate) const LAYER: &str = "layer";
 
 /// The name under which a blob is written. containerd's own pull uses the same, so that the two wait for each other
 /// instead of fetching a blob twice.
-fn ingest_ref(what: &str, descriptor: &Descriptor) -> String {
-    format!("{what}-{}", descriptor.digest)
+fn ingest_ref(what: &str, digest: &Digest) -> String {
+    format!("{what}-{digest}")
 }
 
 /// Begins to write a blob; `None` where it is in the content store, and now under the lease. Waits while another
@@ -35,29 +36,50 @@ pub(crate) async fn open(
     descriptor: &Descriptor,
 ) -> Result<Option<Ingest>, PullError> {
     let content = client.content();
-    let ingest_ref = ingest_ref(what, descriptor);
+    let ingest_ref = ingest_ref(what, &descriptor.digest);
+    let start = || content.ingest(&ingest_ref, descriptor);
+    match when_free(&content, &ingest_ref, &descriptor.digest, start).await? {
+        IngestStart::Exists => Ok(None),
+        IngestStart::Open(ingest) => Ok(Some(*ingest)),
+    }
+}
+
+/// As [`open`], for a layer of `size` bytes that is made here and known as `id` until it has a digest.
+pub(crate) async fn open_made(client: &Client, id: &Digest, size: u64) -> Result<Ingest, PullError> {
+    let content = client.content();
+    let ingest_ref = ingest_ref(LAYER, id);
+    let start = || content.ingest_unnamed(&ingest_ref, size);
+    when_free(&content, &ingest_ref, id, start).await
+}
+
+/// Tries `start` until no other client writes `ingest_ref`.
+async fn when_free<T, F: Future<Output = Result<T, CallError>>>(
+    content: &Content,
+    ingest_ref: &str,
+    digest: &Digest,
+    start: impl Fn() -> F,
+) -> Result<T, PullError> {
     let mut pause = FOREIGN_POLL_MIN;
     let mut progress = (0u64, Instant::now());
     loop {
-        match content.ingest(&ingest_ref, descriptor).await {
-            Ok(IngestStart::Exists) => return Ok(None),
-            Ok(IngestStart::Open(ingest)) => return Ok(Some(*ingest)),
+        match start().await {
+            Ok(started) => return Ok(started),
             Err(error) if error.kind() == ErrorKind::Locked => {}
             Err(error) => {
                 // containerd hashes what is there before it answers. Where that takes it too long, it would again.
                 if error.kind() == ErrorKind::Deadline {
-                    abort(&content, &ingest_ref).await;
+                    abort(content, ingest_ref).await;
                 }
                 return Err(error.into());
             }
         }
-        let offset = offset_of(&content, &ingest_ref).await?;
+        let offset = offset_of(content, ingest_ref).await?;
         if offset != progress.0 {
             progress = (offset, Instant::now());
         }
         let waited = progress.1.elapsed();
         if waited >= FOREIGN_STALL_MAX {
-            return Err(PullError::IngestStalled { digest: descriptor.digest.to_string(), waited });
+            return Err(PullError::IngestStalled { digest: digest.to_string(), waited });
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(FOREIGN_POLL_MAX);
@@ -94,13 +116,13 @@ pub(crate) async fn layer(
 /// Ends the unfinished write of a layer whose pull failed with `error`, unless the next pull can go on with it.
 pub(crate) async fn abort_unless_passing(client: &Client, descriptor: &Descriptor, error: &PullError) {
     if !error.may_pass() {
-        abort_layer(client, descriptor).await;
+        abort_layer(client, &descriptor.digest).await;
     }
 }
 
 /// Ends the unfinished write of a layer. The lease's deletion would too; this also unlocks it for a pull that waits.
-pub(crate) async fn abort_layer(client: &Client, descriptor: &Descriptor) {
-    abort(&client.content(), &ingest_ref(LAYER, descriptor)).await;
+pub(crate) async fn abort_layer(client: &Client, digest: &Digest) {
+    abort(&client.content(), &ingest_ref(LAYER, digest)).await;
 }
 
 async fn abort(content: &Content, ingest_ref: &str) {

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use auth::Credentials;
 use containerd::labels::GC_REF_SNAPSHOT;
-use imagestore::{Committed, PullLease};
+use imagestore::{Committed, ConvertedFrom, PullLease};
 use oci::{ChainId, Descriptor, ImageId};
 use refparse::Reference;
 use registry::{Resolved, Session};
 use tokio::time::Instant;
 
-use crate::documents::Way;
+use crate::conversion::Conversion;
+use crate::documents::{Down, Way};
 use crate::in_flight::Door;
 use crate::puller::{Layers, Shared};
-use crate::schema1::{self, Conversion};
 use crate::unpack::{self, Unpack};
 use crate::{PullError, Pulled, visible};
 
@@ -33,7 +33,7 @@ pub(crate) async fn pull(
     let resolved_at = Instant::now();
     // The lease comes before the first byte: containerd may collect between a blob's commit and the record naming it.
     let lease = shared.store.lease(&reference).await?;
-    let Brought { image_id, target, way, documents_at } =
+    let Brought { image_id, target, converted_from, way, documents_at } =
         match bring(&shared, &reference, &session, &resolved, &lease).await {
             Ok(brought) => brought,
             Err(error) => {
@@ -49,7 +49,6 @@ pub(crate) async fn pull(
             }
         };
     let layers_at = Instant::now();
-    let converted_from = schema1::is_schema1(&resolved).then_some(resolved.descriptor.digest);
     let pulled = Pulled { image_id, target, converted_from };
     // Who comes from now on may have seen another client delete what is written (found by the simulator, 2026-11-27).
     door.close();
@@ -58,7 +57,8 @@ pub(crate) async fn pull(
     let ended = Instant::now();
     tracing::info!(
         image = %reference, image_id = %pulled.image_id, target = %pulled.target.digest,
-        converted_from = pulled.converted_from.as_ref().map(tracing::field::display), unpack = way.name(),
+        converted_from = pulled.converted_from.as_ref().map(|from| tracing::field::display(from.digest())),
+        unpack = way.name(),
         resolve_s = seconds(begun, resolved_at), documents_s = seconds(resolved_at, documents_at),
         layers_s = seconds(documents_at, layers_at), records_s = seconds(layers_at, records_at),
         shown_s = seconds(records_at, ended), pull_s = seconds(begun, ended),
@@ -71,6 +71,7 @@ pub(crate) async fn pull(
 struct Brought {
     image_id: ImageId,
     target: Descriptor,
+    converted_from: Option<ConvertedFrom>,
     way: unpack::Way,
     /// When the documents were there, and the layers' turn came.
     documents_at: Instant,
@@ -88,14 +89,31 @@ async fn bring(
     let client = lease.client();
     let how = shared.config.unpack;
     let turns = &shared.workers.pull();
-    let converting =
-        Conversion { reference, store: &shared.store, lease, session, turns, limits: how.limits };
-    let is_converted = schema1::is_schema1(resolved);
-    let (resolved, is_fetched) = converting.of(resolved).await?;
-    let way =
+    let converting = Conversion {
+        reference,
+        store: &shared.store,
+        lease,
+        session,
+        turns,
+        limits: how.limits,
+        fetching: &shared.unpacking,
+    };
+    let mut made = converting.of(resolved).await?;
+    let is_converted = made.is_some();
+    let mut way =
         Way { reference, platform: &config.platform, client, session, layers: how.layers, is_converted };
-    let documents = way.down(&resolved).await?;
+    let mut down = way.down(made.as_ref().map_or(resolved, |made| &made.target)).await?;
+    if let Down::Artifact(digest, manifest) = down {
+        let image = converting.artifact(resolved, digest, &manifest).await?;
+        way.is_converted = true;
+        down = way.down(&image.target).await?;
+        made = Some(image);
+    }
+    let Down::Image(documents) = down else {
+        return Err(PullError::Ended("an artifact was made of an artifact".to_owned()));
+    };
     let documents_at = Instant::now();
+    let is_fetched = made.as_ref().is_some_and(|made| made.is_fetched);
     // Layers that were fetched for the conversion are in the content store, and unpacked from there. Where they are not to
     // stay, no document holds them.
     if is_fetched && how.layers == Layers::Discard {
@@ -119,7 +137,11 @@ async fn bring(
     let descriptor = &documents.manifest.config;
     hold_snapshot(client, snapshotter, descriptor, top.as_ref()).await?;
     let image_id = ImageId::new(descriptor.digest.clone());
-    Ok(Brought { image_id, target: resolved.descriptor, way, documents_at })
+    let (target, converted_from) = match made {
+        Some(made) => (made.target.descriptor, Some(made.from)),
+        None => (resolved.descriptor.clone(), None),
+    };
+    Ok(Brought { image_id, target, converted_from, way, documents_at })
 }
 
 /// Writes the records and waits until containerd's plugin shows the image. The writing is on a task of its own: once

@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use auth::Credentials;
-use imagestore::{ImageStore, KeyedLocks};
+use imagestore::{ConvertedFrom, ImageStore, KeyedLocks};
 use layer::Limits;
 use oci::{Descriptor, ImageId};
-use refparse::{Digest, Reference};
+use refparse::Reference;
 
 use crate::PullError;
 use crate::in_flight::InFlight;
@@ -78,8 +78,8 @@ pub struct Pulled {
     pub image_id: ImageId,
     /// What the reference resolved to, or was converted to.
     pub target: Descriptor,
-    /// Digest of the Docker schema 1 manifest that the target was made of, where it was.
-    pub converted_from: Option<Digest>,
+    /// What the target was made of, where it was made here.
+    pub converted_from: Option<ConvertedFrom>,
 }
 
 /// Pulls images. Cheap to clone; clones share the pulls in flight.

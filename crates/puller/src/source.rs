@@ -19,6 +19,8 @@ pub(crate) enum Source<'a> {
     Registry(Box<Blob>),
     Content(Box<ContentStream>),
     Resumed(Resumed<'a>),
+    /// What the document that names the blob has of it: all.
+    Held(Option<Bytes>),
 }
 
 /// What an interrupted pull left, then the rest from the registry.
@@ -59,6 +61,7 @@ impl<'a> Source<'a> {
             Source::Registry(blob) => next(blob).await,
             Source::Content(stream) => Ok(stream.chunk().await?),
             Source::Resumed(resumed) => resumed.chunk().await,
+            Source::Held(bytes) => Ok(bytes.take()),
         }
     }
 
@@ -66,7 +69,7 @@ impl<'a> Source<'a> {
     pub(crate) fn ingested(&self) -> u64 {
         match self {
             Source::Resumed(resumed) => resumed.found,
-            Source::Registry(_) | Source::Content(_) => 0,
+            Source::Registry(_) | Source::Content(_) | Source::Held(_) => 0,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails by it, in helpers too")]
 
+mod artifact;
 mod behind_our_back;
 mod collector;
 mod crash;

@@ -86,6 +86,7 @@ pub(super) async fn blobs_are_listed_by_filter(subject: Subject) {
     };
     assert_eq!(list(&format!("digest=={}", first.digest())).await, [first.digest()]);
     assert_eq!(list("labels.\"containerd.io/test\"==two").await, [second.digest()]);
+    assert_eq!(list("labels.\"containerd.io/test\"==\"one\"").await, [first.digest()]);
     assert!(list("labels.absent").await.is_empty());
 }
 

@@ -110,6 +110,27 @@ pub(super) async fn a_write_becomes_a_blob_on_commit(subject: Subject) {
     assert_eq!(status(&subject, "w1").await.unwrap_err().code(), Code::NotFound, "the ingest is used up");
 }
 
+pub(super) async fn a_blob_may_be_named_by_its_commit(subject: Subject) {
+    let blob = subject.blob("named late");
+    let (mut writer, first) = Writer::open(&subject, "late", "", size(&blob)).await.unwrap();
+    assert_eq!((first.offset, first.total), (0, size(&blob)));
+    writer.write(0, blob.bytes()).await.unwrap();
+    writer.commit(blob.bytes().len(), blob.digest(), size(&blob)).await.unwrap();
+    let committed = info(&subject, &blob).await.unwrap();
+    assert_eq!((committed.size, committed.labels), (size(&blob), label_map(&ON_COMMIT)));
+    let other = subject.blob("named wrongly");
+    let (mut writer, _) = Writer::open(&subject, "wrong", "", size(&other)).await.unwrap();
+    writer.write(0, other.bytes()).await.unwrap();
+    let never = subject.blob("never written").digest().to_owned();
+    let status = writer.commit(other.bytes().len(), &never, size(&other)).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    // The same bytes again: the name that comes with the commit is there.
+    let (mut writer, _) = Writer::open(&subject, "again", "", size(&blob)).await.unwrap();
+    writer.write(0, blob.bytes()).await.unwrap();
+    let status = writer.commit(blob.bytes().len(), blob.digest(), size(&blob)).await.unwrap_err();
+    assert_eq!(status.code(), Code::AlreadyExists);
+}
+
 pub(super) async fn an_interrupted_write_goes_on_at_its_offset(subject: Subject) {
     let blob = subject.blob("interrupted");
     let (head, tail) = blob.bytes().split_at(7);

@@ -89,6 +89,7 @@ bodies! {
     }
     content_write true {
         a_write_becomes_a_blob_on_commit,
+        a_blob_may_be_named_by_its_commit,
         an_interrupted_write_goes_on_at_its_offset,
         a_write_at_another_offset_is_out_of_range,
         a_write_at_zero_starts_over,

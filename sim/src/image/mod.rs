@@ -8,6 +8,7 @@
 //! assert_eq!(image.layers().len(), 1);
 //! ```
 
+mod artifact;
 mod builder;
 mod file;
 mod index;
@@ -16,6 +17,7 @@ mod schema1;
 
 use bytes::Bytes;
 
+pub use artifact::Artifact;
 pub use builder::{Format, Image, ImageBuilder};
 pub use file::File;
 pub use index::Index;

@@ -126,9 +126,9 @@ struct Config<'a> {
 struct Nothing {}
 
 #[derive(Serialize)]
-struct Rootfs<'a> {
-    r#type: &'a str,
-    diff_ids: Vec<&'a str>,
+pub(super) struct Rootfs<'a> {
+    pub(super) r#type: &'a str,
+    pub(super) diff_ids: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -140,7 +140,7 @@ struct Entry<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Manifest<'a> {
+pub(super) struct Manifest<'a> {
     schema_version: u8,
     config: Descriptor<'a>,
     layers: Vec<Descriptor<'a>>,
@@ -168,13 +168,18 @@ fn config(platform: &Platform, layers: &[Layer]) -> Blob {
     Blob::new("application/vnd.oci.image.config.v1+json", indented(&config))
 }
 
-fn converted(config: &Blob, layers: &[Blob]) -> Blob {
-    fn descriptor(blob: &Blob) -> Descriptor<'_> {
-        Descriptor { media_type: blob.media_type(), digest: blob.digest(), size: blob.size() }
+impl<'a> Manifest<'a> {
+    pub(super) fn new(config: &'a Blob, layers: &'a [Blob]) -> Manifest<'a> {
+        fn descriptor(blob: &Blob) -> Descriptor<'_> {
+            Descriptor { media_type: blob.media_type(), digest: blob.digest(), size: blob.size() }
+        }
+        let layers = layers.iter().map(descriptor).collect();
+        Manifest { schema_version: 2, config: descriptor(config), layers }
     }
-    let layers = layers.iter().map(descriptor).collect();
-    let manifest = Manifest { schema_version: 2, config: descriptor(config), layers };
-    Blob::new("application/vnd.oci.image.manifest.v1+json", indented(&manifest))
+}
+
+fn converted(config: &Blob, layers: &[Blob]) -> Blob {
+    Blob::new("application/vnd.oci.image.manifest.v1+json", indented(&Manifest::new(config, layers)))
 }
 
 /// As Go's `json.MarshalIndent` with three spaces.

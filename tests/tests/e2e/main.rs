@@ -14,10 +14,12 @@
 //! | `layers/` | layers unpacked by us are the same tree as unpacked by containerd |
 //! | `node_credentials.rs` | images of a private registry, with credentials of the node's own |
 //! | `check.rs` | `cri-imaged check --probe` says what real registries answer |
+//! | `artifact.rs` | files of OCI artifacts, in the chain of snapshots and in an image volume |
 //! | `schema1.rs` | Docker schema 1 images run, and are what containerd 1.x makes of them |
 //! | `network/` | pulls over networks as nodes have them: certificates, proxies, mirrors, faults |
 //! | `errors.rs` | errors as a user meets them: code, one line, nothing left behind |
 
+mod artifact;
 mod behind_our_back;
 mod check;
 mod conformance;
@@ -92,6 +94,8 @@ for_each_version! {
         image_that_was_signed_ten_years_ago,
         image_by_digest,
         image_is_refused_where_it_is_switched_off;
+    artifact: artifact_shows_its_files,
+        helm_chart_is_refused;
 }
 
 /// One line only: what differs from the tests above is the container, not the containerd.

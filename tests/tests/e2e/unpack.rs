@@ -1,10 +1,9 @@
 //! Both ways of unpacking make the same of an image, and layers are kept or not.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use containerd::{Client, ContentInfo, Prepared};
+use containerd::{Client, ContentInfo};
 use layer::tar::{Kind, Time};
 use layer_testing::Tree;
 use tests::{
@@ -12,7 +11,7 @@ use tests::{
     six_layers,
 };
 
-use crate::mounted::Mounted;
+use crate::mounted;
 
 /// What a pull has left.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,26 +42,13 @@ async fn client(containerd: &Containerd) -> anyhow::Result<Client> {
 
 async fn left(containerd: &Containerd) -> anyhow::Result<Left> {
     let client = client(containerd).await?;
-    // Without a lease containerd's collector takes the snapshot while it is looked at.
-    #[expect(clippy::disallowed_methods, reason = "a real containerd compares it with the wall's clock")]
-    let expires = SystemTime::now() + Duration::from_secs(3600);
-    let lease = client.leases().create("look", expires, BTreeMap::new()).await?;
-    let snapshots = client.with_lease(&lease).snapshots("overlayfs");
     let image = six_layers()?;
     let top = image.chain_ids().pop().context("it has layers")?;
-    let Prepared::Active(mounts) = snapshots.prepare("look", &top, &BTreeMap::new()).await? else {
-        anyhow::bail!("another snapshot is called look");
-    };
-    let options = mounts.first().context("a snapshot has a mount")?.options.join(",");
-    let mounted = Mounted::overlay(&options)?;
-    let mut tree = Tree::read(mounted.path())?;
+    let mut tree = mounted::look(&client, &top, Tree::read).await?;
     // Directories without an entry have the time at which they were made; `layers` compares those that have one.
     for node in tree.nodes.values_mut().filter(|node| node.kind == Kind::Directory) {
         node.modified = Time::default();
     }
-    drop(mounted);
-    snapshots.remove("look").await?;
-    client.leases().delete(&lease, false).await?;
     let of_image = |info: &ContentInfo| {
         let digests = [image.manifest().digest(), image.config().digest()];
         digests.contains(&info.digest.as_str())

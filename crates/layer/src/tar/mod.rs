@@ -4,9 +4,12 @@
 //! with long names, base-256 numbers and sparse files (the old form, and 0.0, 0.1 and 1.0 in pax records). Where the
 //! standards are silent, entries mean what Go's `archive/tar` makes of them, for that is what containerd reads with.
 //! All that is kept in memory is bounded: see [`crate::Limits`].
+//!
+//! Written is one form only, an archive of one file: [`FileArchive`].
 
 mod entry;
 mod error;
+mod file_archive;
 mod header;
 mod number;
 mod parser;
@@ -15,4 +18,5 @@ mod sparse;
 
 pub use entry::{Entry, Kind, Time};
 pub use error::{TarError, TarProblem};
+pub use file_archive::FileArchive;
 pub use parser::{Event, Parser};

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::go_time::GoTime;
 use super::{Entry, Image, Schema1, Schema1Error, go_writer};
-use crate::media_type::{OCI_CONFIG, OCI_MANIFEST};
-use crate::{DOCUMENT_BYTES_MAX, Descriptor, DiffId, sha256};
+use crate::converted::{Blob, Manifest, Rootfs};
+use crate::{Converted, DOCUMENT_BYTES_MAX, DiffId};
 
 /// Docker's media types of layers, which containerd gives to those of a converted image.
 const LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -25,31 +25,12 @@ pub struct Schema1Layer {
     pub is_empty: bool,
 }
 
-/// A converted image: two documents, each with its descriptor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Converted {
-    /// Of the manifest: the image's target.
-    pub manifest_descriptor: Descriptor,
-    /// The manifest.
-    pub manifest: Vec<u8>,
-    /// Of the config: its digest is the image id.
-    pub config_descriptor: Descriptor,
-    /// The config.
-    pub config: Vec<u8>,
-}
-
 #[derive(Serialize)]
 struct Config<'a> {
     #[serde(flatten)]
     image: &'a Image,
     rootfs: Rootfs<'a>,
     history: Vec<History<'a>>,
-}
-
-#[derive(Serialize)]
-struct Rootfs<'a> {
-    r#type: &'static str,
-    diff_ids: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -63,22 +44,6 @@ struct History<'a> {
     comment: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     empty_layer: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest<'a> {
-    schema_version: u8,
-    config: Blob<'a>,
-    layers: Vec<Blob<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Blob<'a> {
-    media_type: &'a str,
-    digest: &'a str,
-    size: u64,
 }
 
 impl Schema1 {
@@ -96,17 +61,12 @@ impl Schema1 {
             layers.extend(layer.map(|layer| (&entry.blob, layer)));
         }
         let diff_ids = layers.iter().map(|(_, layer)| layer.diff_id.as_str()).collect();
-        let rootfs = Rootfs { r#type: "layers", diff_ids };
+        let rootfs = Rootfs::new(diff_ids);
         let config = write("config", &Config { image: &self.image, rootfs, history })?;
-        let config_descriptor = Descriptor::new(OCI_CONFIG, sha256(&config), config.len() as u64);
-        let manifest = Manifest {
-            schema_version: 2,
-            config: Blob::of(&config_descriptor),
-            layers: layers.iter().map(|(digest, layer)| layer.blob(digest)).collect(),
-        };
-        let manifest = write("manifest", &manifest)?;
-        let manifest_descriptor = Descriptor::new(OCI_MANIFEST, sha256(&manifest), manifest.len() as u64);
-        Ok(Converted { manifest_descriptor, manifest, config_descriptor, config })
+        Converted::around(config, |config| {
+            let layers = layers.iter().map(|(digest, layer)| layer.blob(digest)).collect();
+            write("manifest", &Manifest::new(config, layers))
+        })
     }
 
     /// The layer of an entry; `None` where it is empty.
@@ -143,12 +103,6 @@ impl Schema1Layer {
         let is_plain = self.diff_id.digest() == digest;
         let media_type = if is_plain { LAYER_TAR } else { LAYER_GZIP };
         Blob { media_type, digest: digest.as_str(), size: self.size }
-    }
-}
-
-impl<'a> Blob<'a> {
-    fn of(descriptor: &'a Descriptor) -> Blob<'a> {
-        Blob { media_type: &descriptor.media_type, digest: descriptor.digest.as_str(), size: descriptor.size }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use refparse::Digest;
 
+use crate::JsonFault;
+
 /// A document that is no schema 1 manifest of an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -85,18 +87,6 @@ pub enum Schema1Error {
         #[source]
         source: JsonFault,
     },
-}
-
-/// What is wrong with JSON that a peer sent, in at most 200 characters.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct JsonFault(String);
-
-impl From<serde_json::Error> for JsonFault {
-    fn from(error: serde_json::Error) -> JsonFault {
-        // It quotes what it found, which may be as long as the document.
-        JsonFault(error.to_string().chars().take(200).collect())
-    }
 }
 
 /// What is wrong with a signature's protected header.

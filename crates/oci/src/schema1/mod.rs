@@ -23,8 +23,8 @@ use refparse::Digest;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-pub use convert::{Converted, Schema1Layer};
-pub use error::{JsonFault, Schema1Error, SignatureError};
+pub use convert::Schema1Layer;
+pub use error::{Schema1Error, SignatureError};
 pub use signature::payload;
 
 use crate::lenient::null_default;

@@ -258,7 +258,7 @@ impl Direct<'_> {
                     // By another client, without these labels.
                     Ok(false) => {}
                     Err(error) => {
-                        fetch::abort_layer(self.unpack.lease.client(), &layer.descriptor).await;
+                        fetch::abort_layer(self.unpack.lease.client(), &layer.descriptor.digest).await;
                         return Err(error.into());
                     }
                 }

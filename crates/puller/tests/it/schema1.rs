@@ -29,7 +29,7 @@ async fn a_pulled_schema_1_image_is_as_containerd_1_x_leaves_it() {
     let inventory = node.inventory();
     assert_eq!(pulled.image_id.as_str(), old.config().digest());
     assert_eq!(pulled.target.digest.as_str(), old.converted().digest());
-    assert_eq!(pulled.converted_from.unwrap().as_str(), digest);
+    assert_eq!(pulled.converted_from.unwrap().digest().as_str(), digest);
     let names: Vec<&str> = inventory.images.keys().map(String::as_str).collect();
     assert_eq!(names, [&on_host("app:1"), old.config().digest()]);
     for record in inventory.images.values() {

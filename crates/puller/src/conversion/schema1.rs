@@ -1,7 +1,4 @@
 //! Docker schema 1 manifests: their layers brought into the content store and measured, config and manifest made anew.
-//!
-//! What a conversion makes is an image like any other, so that unpacking, records and recovery know nothing of it. It
-//! follows from the document alone: the next pull makes the same bytes.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +6,16 @@ use bytes::Bytes;
 use containerd::labels::{SCHEMA1_EMPTY_LAYER, UNCOMPRESSED};
 use containerd::{ContentInfo, Ingest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use imagestore::{ImageStore, PullLease};
-use layer::Limits;
-use oci::{Descriptor, DiffId, Document, Schema1, Schema1Error, Schema1Layer, media_type};
-use refparse::{Digest, Reference};
-use registry::{Resolved, Session};
+use imagestore::ConvertedFrom;
+use oci::{Descriptor, DiffId, Schema1, Schema1Error, Schema1Layer};
+use refparse::Digest;
+use registry::Resolved;
 
+use super::{Conversion, FETCHED_AT_ONCE, Made};
 use crate::gc_labels::{self, Labels};
 use crate::source::Source;
 use crate::unpack::{LayerStream, Measured};
-use crate::workers::Turns;
 use crate::{PullError, fetch};
-
-/// Layers of one pull that are fetched at the same time, as containerd does by default.
-const FETCHED_AT_ONCE: usize = 3;
 
 /// Largest layer, in bytes. The document tells no size and the registry's word is no proof, so that something else must
 /// say when it is enough.
@@ -31,52 +24,9 @@ const LAYER_BYTES_MAX: u64 = 32 << 30;
 /// Of a layer before it was measured: what it almost always is.
 const LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
-/// What a conversion needs at each step.
-pub(crate) struct Conversion<'a> {
-    pub(crate) reference: &'a Reference,
-    pub(crate) store: &'a ImageStore,
-    pub(crate) lease: &'a PullLease,
-    pub(crate) session: &'a Session,
-    pub(crate) turns: &'a Turns,
-    pub(crate) limits: Limits,
-}
-
-/// Whether `resolved` must be converted.
-pub(crate) fn is_schema1(resolved: &Resolved) -> bool {
-    media_type::is_schema1(&resolved.descriptor.media_type)
-}
-
 impl Conversion<'_> {
-    /// What is to be pulled for `resolved`, and whether its layers were fetched on the way to it. Anything but a schema 1
-    /// manifest is what it is.
-    pub(crate) async fn of(&self, resolved: &Resolved) -> Result<(Resolved, bool), PullError> {
-        if !is_schema1(resolved) {
-            return Ok((resolved.clone(), false));
-        }
-        match self.known(resolved).await? {
-            Some(known) => Ok((known, false)),
-            None => Ok((self.convert(resolved).await?, true)),
-        }
-    }
-
-    /// What `resolved` was converted to by an earlier pull, where that is all here: now under the lease.
-    async fn known(&self, resolved: &Resolved) -> Result<Option<Resolved>, PullError> {
-        let known = self.store.index().converted(&resolved.descriptor.digest).cloned();
-        let Some(target) = known else { return Ok(None) };
-        if self.lease.hold_blob(&target.digest).await?.is_none() {
-            return Ok(None);
-        }
-        let content = self.lease.client().content();
-        let body = content.read(&target.digest, oci::DOCUMENT_BYTES_MAX).await?;
-        let Ok(Document::Manifest(manifest)) = Document::parse(&target.media_type, &body) else {
-            return Ok(None);
-        };
-        let config = self.lease.hold_blob(&manifest.config.digest).await?;
-        Ok(config.map(|_| Resolved { descriptor: target, body: Some(body), host: resolved.host.clone() }))
-    }
-
-    /// Converts `resolved`, and answers the manifest. Its config and layers are in the content store when this is done.
-    async fn convert(&self, resolved: &Resolved) -> Result<Resolved, PullError> {
+    /// Converts `resolved`. Config and layers are in the content store when this is done.
+    pub(super) async fn schema1(&self, resolved: &Resolved) -> Result<Made, PullError> {
         const WHAT: &str = "manifest";
         let digest = &resolved.descriptor.digest;
         let malformed = |source| PullError::Schema1 { digest: digest.to_string(), source };
@@ -102,14 +52,7 @@ impl Conversion<'_> {
             self.lease.leave_to_collector();
         }
         let converted = schema1.convert(&measured).map_err(malformed)?;
-        tracing::debug!(from = %digest, to = %converted.manifest_descriptor.digest, "schema 1 manifest converted");
-        let (client, config) = (self.lease.client(), converted.config_descriptor);
-        fetch::document(client, "config", &config, converted.config.into(), &Labels::new()).await?;
-        Ok(Resolved {
-            descriptor: converted.manifest_descriptor,
-            body: Some(converted.manifest.into()),
-            host: resolved.host.clone(),
-        })
+        self.made(resolved, ConvertedFrom::Schema1(digest.clone()), converted).await
     }
 
     /// Brings a layer into the content store, unless it is there, and tells what it is.
@@ -131,7 +74,7 @@ impl Conversion<'_> {
             Some(ingest) => {
                 let fetched = self.fetch(&descriptor, ingest).await;
                 if fetched.is_err() {
-                    fetch::abort_layer(client, &descriptor).await;
+                    fetch::abort_layer(client, &descriptor.digest).await;
                 }
                 fetched
             }
