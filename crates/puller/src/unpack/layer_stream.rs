@@ -365,3 +365,20 @@ impl Inflate {
         if self.made > most { Err(Problem::Ratio(limit)) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_inflated_beyond_its_ratio_is_a_bomb_once_the_free_bytes_came() {
+        let mut limits = Limits::default();
+        limits.ratio_max = 2;
+        let free = usize::try_from(Limits::RATIO_FREE_BYTES).unwrap();
+        let mut inflate = Inflate::new(limits);
+        assert!(inflate.advance(1, free).is_ok());
+        assert!(inflate.advance(free, free).is_ok());
+        assert!(inflate.advance(0, 2).is_ok());
+        assert!(matches!(inflate.advance(0, 1), Err(Problem::Ratio(2))));
+    }
+}

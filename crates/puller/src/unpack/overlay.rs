@@ -128,4 +128,18 @@ mod tests {
         }
         assert_eq!(Upper::of(&[], Path::new("/v")), None);
     }
+
+    /// As root, for the attribute is one that only root may set.
+    #[test]
+    fn only_a_directory_is_written_into_and_no_link_to_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, b"x").unwrap();
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        open(folder.path()).unwrap();
+        for other in [file, link] {
+            let error = open(&other).unwrap_err();
+            assert!(error.starts_with(&format!("open `{}`: ", other.display())), "{error}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Pulls of Docker schema 1 images: what they leave in containerd, and how they fail.
 
-use puller::{Layers, PullError};
+use puller::{Layers, PullError, UnpackConfig};
 use sim::containerd::{Containerd, Options};
 use sim::image::{Blob, Compression, File, Layer, Pushable, Schema1};
 use sim::registry::Registry;
@@ -122,6 +122,20 @@ async fn discarded_layers_of_a_schema_1_image_are_not_kept_and_not_fetched_for_t
     assert_eq!(node.pull(&on_host("app:1")).await.unwrap(), pulled);
     let asked: Vec<String> = node.registry.requests().into_iter().map(|r| r.method.to_string()).collect();
     assert_eq!(asked, ["HEAD"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_of_a_schema_1_image_that_unpacks_to_more_than_the_limit_is_refused() {
+    let size = image(1).layers().iter().map(|layer| layer.tar().len() as u64).max().unwrap();
+    for (bytes_max, is_pulled) in [(size, true), (size - 1, false)] {
+        let containerd = Containerd::new(Options::default());
+        let registry = Registry::new(sim::registry::Options::default());
+        let limit = |_: &mut _, unpack: &mut UnpackConfig| unpack.limits.bytes_max = bytes_max;
+        let node = Node::configured(containerd, registry, "first", limit).await;
+        node.registry.push("app", Some("1"), &old());
+        let pulled = node.pull(&on_host("app:1")).await;
+        assert_eq!(pulled.is_ok(), is_pulled, "{bytes_max}: {pulled:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
