@@ -120,3 +120,20 @@ pub(crate) async fn helm_chart_is_refused(version: Version) -> anyhow::Result<()
     assert_eq!(node.state().await?, before);
     Ok(())
 }
+
+pub(crate) async fn name_that_leads_out_of_a_volume_is_refused(version: Version) -> anyhow::Result<()> {
+    let node = Node::start(version).await?;
+    let registry = Registry::start(Access::Plain).await?;
+    registry.announce(&node.containerd().certs_d())?;
+    let config = Blob::new("application/vnd.oci.empty.v1+json", "{}");
+    let annotations = [("org.example.first", "x"), ("org.opencontainers.image.title", "../up")];
+    let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let blob = (Blob::new("text/plain", "up"), annotations.to_vec());
+    push(&registry, "team/odd:1", &Artifact::with(config, vec![blob]), Format::Oci).await?;
+    let before = node.state().await?;
+    let reference = registry.reference("team/odd:1");
+    let result = node.images().await?.pull(&reference).await;
+    assert_status(result, Code::InvalidArgument, &[&reference, "called `../up`, which has `..`"]);
+    assert_eq!(node.state().await?, before);
+    Ok(())
+}

@@ -95,7 +95,8 @@ for_each_version! {
         image_by_digest,
         image_is_refused_where_it_is_switched_off;
     artifact: artifact_shows_its_files,
-        helm_chart_is_refused;
+        helm_chart_is_refused,
+        name_that_leads_out_of_a_volume_is_refused;
 }
 
 /// One line only: what differs from the tests above is the container, not the containerd.
