@@ -84,5 +84,9 @@ mod tests {
         check("localhost:5000/b", Some("a,b"), None);
         let long = vec!["x".repeat(100); 41].join(",");
         check("localhost:5000/b", Some(&long), None);
+        let key = format!("{DISTRIBUTION_SOURCE}.localhost");
+        let longest = "x".repeat(LABEL_BYTES_MAX - key.len() - ",b".len());
+        check("localhost:5000/b", Some(&longest), Some(("localhost", &format!("b,{longest}"))));
+        check("localhost:5000/b", Some(&format!("{longest}x")), None);
     }
 }

@@ -117,6 +117,51 @@ fn layers_that_the_daemon_unpacks_by_itself_are_where_containerd_mounts_them() {
     assert_eq!(run.outcome, Ok(()), "{}", run.log.join("\n"));
 }
 
+/// A second directory to unpack into is for the layers above the first.
+#[test]
+fn an_image_of_one_layer_is_one_snapshot_from_the_beginning() {
+    every_point(async |world, at| {
+        let app = of_messages();
+        world.registry().push("app", Some("1"), &app);
+        let prepared = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&prepared);
+        world.containerd().inject_by(move |call| {
+            count.fetch_add(usize::from(call.method == "Snapshots/Prepare"), Ordering::Relaxed);
+            None
+        });
+        pull_works(world, &app, "app", "1").await?;
+        let prepared = prepared.load(Ordering::Relaxed);
+        ensure(prepared == 1, format_args!("{prepared} snapshots were begun"))?;
+        Ok(at.step() == 0)
+    });
+}
+
+/// By `ctr content fetch`, say. The next pull of another image must know what they unpack to.
+#[test]
+fn layers_that_another_client_brought_get_their_label() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        for blob in app.layer_blobs() {
+            let descriptor = Descriptor::new(blob.media_type(), told(blob.digest().parse())?, blob.size());
+            let IngestStart::Open(mut ingest) =
+                told(world.ctr().content().ingest(blob.digest(), &descriptor).await)?
+            else {
+                return Err("it is there".to_owned());
+            };
+            told(ingest.write(blob.bytes().clone()).await)?;
+            told(ingest.commit(&BTreeMap::new()).await)?;
+        }
+        pull_works(world, &app, "app", "1").await?;
+        let content = world.inventory().content;
+        for (blob, layer) in app.layer_blobs().iter().zip(app.layers()) {
+            let label = content[blob.digest()].labels.get("containerd.io/uncompressed");
+            ensure(label.map(String::as_str) == Some(layer.diff_id()), format_args!("{label:?}"))?;
+        }
+        Ok(at.step() == 0)
+    });
+}
+
 /// The time in a gzip header, which no uncompressed byte follows from.
 #[test]
 fn a_layer_with_other_bytes_that_unpack_alike_is_the_registry_s_fault() {

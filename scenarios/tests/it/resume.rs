@@ -247,6 +247,23 @@ fn a_killed_pull_that_containerd_does_not_let_be_kept_stops_nobody() {
     });
 }
 
+/// All is there but the last label.
+#[test]
+fn a_pull_that_containerd_stops_to_answer_costs_nothing_of_what_came() {
+    every_point(async |world, at| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let labelled = Match::method("Content/Update").subject(app.config().digest());
+        world.containerd().inject(Rule::new(labelled, Fault::LoseReply));
+        ensure(world.daemon().pull(&on_host("app:1")).await.is_err(), "it succeeded")?;
+        world.containerd().heal();
+        let blobs = app.layer_blobs().iter().chain([app.config(), app.manifest()]);
+        let all = blobs.map(|blob| blob.digest().to_owned()).chain(app.chain_ids()).collect();
+        goes_on(world, &app, &all).await?;
+        Ok(at.step() == 0)
+    });
+}
+
 #[test]
 fn what_an_interrupted_pull_left_goes_in_time_where_no_other_comes() {
     every_point(async |world, at| {

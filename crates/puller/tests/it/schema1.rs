@@ -3,7 +3,7 @@
 use puller::{Layers, PullError, UnpackConfig};
 use sim::containerd::{Containerd, Options};
 use sim::image::{Blob, Compression, File, Layer, Pushable, Schema1};
-use sim::registry::Registry;
+use sim::registry::{Fault, Match, Registry, Rule};
 
 use crate::node::{HOST, Node, image, on_host};
 
@@ -135,6 +135,22 @@ async fn a_layer_of_a_schema_1_image_that_unpacks_to_more_than_the_limit_is_refu
         node.registry.push("app", Some("1"), &old());
         let pulled = node.pull(&on_host("app:1")).await;
         assert_eq!(pulled.is_ok(), is_pulled, "{bytes_max}: {pulled:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_of_a_schema_1_image_that_is_said_to_be_too_large_is_not_begun() {
+    const BYTES_MAX: u64 = 32 << 30;
+    for (said, is_too_large) in [(BYTES_MAX, false), (BYTES_MAX + 1, true)] {
+        let node = Node::start().await;
+        node.registry.push("app", Some("1"), &old());
+        let asked = Match::path(image(1).layer_blobs()[0].digest()).method(http::Method::HEAD);
+        let said = Fault::Header("content-length".to_owned(), said.to_string());
+        node.registry.inject(Rule::new(asked, said));
+        let error = node.pull(&on_host("app:1")).await.unwrap_err();
+        assert_eq!(matches!(&*error, PullError::LayerSize { .. }), is_too_large, "{error}");
+        node.settle().await;
+        node.assert_empty();
     }
 }
 
