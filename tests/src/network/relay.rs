@@ -21,7 +21,8 @@ use tokio::time::Instant;
 const CHUNK_BYTES: u64 = 64 << 10;
 
 /// What the kernel may hold of what was sent to a client: it is lost with a reset although the client could have read it,
-/// so more of it would make every client ask for more bytes again than it lost by its own fault.
+/// so more of it would make every client ask for more bytes again than it lost by its own fault. Less of it makes every
+/// connection slow, so that this is for those that are harmed.
 const UNREAD_BYTES_MAX: usize = 16 << 10;
 
 /// What becomes of one connection, by the number of bytes that the server has answered on it.
@@ -211,7 +212,9 @@ async fn relay(
     upstream.set_nodelay(true)?;
     // Every end of a connection is a reset but one that is chosen to look like the end of an answer.
     client.set_zero_linger()?;
-    rustix::net::sockopt::set_socket_send_buffer_size(&client, UNREAD_BYTES_MAX)?;
+    if harm != Harm::None {
+        rustix::net::sockopt::set_socket_send_buffer_size(&client, UNREAD_BYTES_MAX)?;
+    }
     // Borrowed halves: an owned one that is dropped says that the answer is complete, before the reset.
     let (mut from_client, to_client) = client.split();
     let (from_server, mut to_server) = upstream.split();
