@@ -1,6 +1,7 @@
 //! One write into the content store, as a stream of messages with their answers.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use tonic::Streaming;
 
 use crate::client::{Service, within};
 use crate::content::next;
+use crate::write_back::WriteBack;
 use crate::{CallError, ErrorKind};
 
 /// Bytes gathered before they are sent as one message. Measured on 2026-11-24 with a 363 MB blob, CPU of containerd:
@@ -44,6 +46,7 @@ pub struct Ingest {
     found: i64,
     offset: i64,
     gathered: BytesMut,
+    write_back: Option<WriteBack>,
 }
 
 const OPERATION: &str = "ingest content";
@@ -85,6 +88,7 @@ pub(crate) async fn start(
             found: first.offset,
             offset: 0,
             gathered: BytesMut::with_capacity(MESSAGE_BYTES),
+            write_back: None,
         }))),
         Ok((_, None)) => Err(ended(ingest_ref)),
         Err(error) if error.is_already_exists() => Ok(IngestStart::Exists),
@@ -106,6 +110,12 @@ impl Ingest {
     /// Makes writes go behind the bytes that were [found](Ingest::found). To be called before the first write.
     pub fn keep_found(&mut self) {
         self.offset = self.found;
+    }
+
+    /// Brings what is written to the disk while the write goes on, by `file`, which containerd writes: else all of it waits
+    /// for the sync of [`Ingest::commit`].
+    pub fn write_back(&mut self, file: File) {
+        self.write_back = Some(WriteBack::new(file));
     }
 
     /// Appends `bytes`. What an earlier, interrupted write left under the same name is overwritten, unless it is
@@ -193,8 +203,11 @@ impl Ingest {
 
     async fn answer(&mut self) -> Result<(), CallError> {
         match next(OPERATION, &self.ingest_ref, &mut self.answers).await? {
-            Some(_) => {
+            Some(answer) => {
                 self.unanswered = self.unanswered.saturating_sub(1);
+                if let Some(write_back) = &mut self.write_back {
+                    write_back.advance(u64::try_from(answer.offset).unwrap_or_default());
+                }
                 Ok(())
             }
             None => Err(ended(&self.ingest_ref)),

@@ -28,6 +28,7 @@ mod introspection;
 pub mod labels;
 mod leases;
 mod snapshots;
+mod write_back;
 
 #[allow(
     missing_docs,

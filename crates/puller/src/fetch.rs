@@ -11,13 +11,16 @@ use tokio::time::Instant;
 
 use crate::PullError;
 use crate::gc_labels::Labels;
-use crate::source::Source;
+use crate::source::{Source, ingest_file};
 
 /// How long another client of containerd may hold a blob's ingest without a new byte.
 const FOREIGN_STALL_MAX: Duration = Duration::from_secs(300);
 /// First and longest pause between two looks at it.
 const FOREIGN_POLL_MIN: Duration = Duration::from_millis(20);
 const FOREIGN_POLL_MAX: Duration = Duration::from_secs(1);
+
+/// Smallest layer whose sync takes long enough to begin it before.
+const WRITE_BACK_BYTES_MIN: u64 = 16 << 20;
 
 /// What a layer is called in errors and in the names of its writes.
 pub(crate) const LAYER: &str = "layer";
@@ -41,6 +44,16 @@ pub(crate) async fn open(
     match when_free(&content, &ingest_ref, &descriptor.digest, start).await? {
         IngestStart::Exists => Ok(None),
         IngestStart::Open(ingest) => Ok(Some(*ingest)),
+    }
+}
+
+/// Has the bytes of a layer go to the disk while it comes, where that is worth it. For layers that are unpacked from the
+/// stream: pages that are written are let go of, and would have to be read again.
+pub(crate) async fn write_back(client: &Client, descriptor: &Descriptor, ingest: &mut Ingest) {
+    if descriptor.size >= WRITE_BACK_BYTES_MIN
+        && let Some(file) = ingest_file(client, ingest).await
+    {
+        ingest.write_back(file);
     }
 }
 

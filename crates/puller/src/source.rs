@@ -119,16 +119,25 @@ async fn left(client: &Client, descriptor: &Descriptor, ingest: &Ingest) -> Opti
     if found == 0 || found >= descriptor.size {
         return None;
     }
-    let root = client.introspection().content_root().await.ok().flatten()?;
-    let (namespace, ingest_ref) = (client.namespace().to_owned(), ingest.ingest_ref().to_owned());
-    let opening = tokio::task::spawn_blocking(move || {
-        let file = open_ingest(&root, &namespace, &ingest_ref)?;
-        Ok::<_, std::io::Error>(file.map(|file| (file.metadata().map(|metadata| metadata.len()), file)))
-    });
-    match opening.await {
-        Ok(Ok(Some((Ok(length), file)))) if length >= found => Some(file),
+    let file = ingest_file(client, ingest).await?;
+    match file.metadata() {
+        Ok(metadata) if metadata.len() >= found => Some(file),
         other => {
             tracing::debug!(layer = %descriptor.digest, found, ?other, "what is left of an interrupted layer cannot be read");
+            None
+        }
+    }
+}
+
+/// The file that containerd writes `ingest` to, where its directory is this machine's.
+pub(crate) async fn ingest_file(client: &Client, ingest: &Ingest) -> Option<File> {
+    let root = client.introspection().content_root().await.ok().flatten()?;
+    let (namespace, ingest_ref) = (client.namespace().to_owned(), ingest.ingest_ref().to_owned());
+    let opening = tokio::task::spawn_blocking(move || open_ingest(&root, &namespace, &ingest_ref));
+    match opening.await {
+        Ok(Ok(file)) => file,
+        other => {
+            tracing::debug!(ingest = ingest.ingest_ref(), ?other, "the file of an ingest cannot be opened");
             None
         }
     }

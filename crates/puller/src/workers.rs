@@ -2,10 +2,11 @@
 //!
 //! Work comes in pieces of a few milliseconds. Where more wait than may run, the next turn is that of the pull that has
 //! had least so far, so that a small image is not stuck behind a huge one. Turns are counted in bytes, not in time, which
-//! makes them the same in every run.
+//! makes them the same in every run. Within a pull it is that of the lowest layer: snapshots are committed bottom-up, one
+//! after the other, and so the commits go on beside the unpacking of the layers above.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,7 +41,9 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     had: u64,
-    turns: VecDeque<oneshot::Sender<Turn>>,
+    /// By layer, then in the order in which they came.
+    turns: BTreeMap<(usize, u64), oneshot::Sender<Turn>>,
+    turns_count: u64,
 }
 
 /// The turns of one pull.
@@ -49,6 +52,13 @@ pub(crate) struct Turns {
     workers: Workers,
     pull: u64,
     running: watch::Sender<usize>,
+}
+
+/// The turns of one layer of a pull.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LayerTurns<'a> {
+    turns: &'a Turns,
+    layer: usize,
 }
 
 /// Leave to run one piece of work. Goes to the next in line when it is dropped.
@@ -71,7 +81,7 @@ impl Workers {
         let pull = state.pulls_count;
         let least = state.pulls.values().map(|waiting| waiting.had).min().unwrap_or_default();
         let had = least.saturating_sub(HEAD_START_BYTES);
-        state.pulls.insert(pull, Waiting { had, turns: VecDeque::new() });
+        state.pulls.insert(pull, Waiting { had, turns: BTreeMap::new(), turns_count: 0 });
         drop(state);
         Turns { workers: self.clone(), pull, running: watch::Sender::new(0) }
     }
@@ -86,11 +96,11 @@ impl Workers {
             let next = {
                 let mut state = self.state();
                 let waiting = state.pulls.values_mut().filter(|waiting| !waiting.turns.is_empty());
-                let next = waiting.min_by_key(|waiting| waiting.had).and_then(|pull| pull.turns.pop_front());
+                let next = waiting.min_by_key(|waiting| waiting.had).and_then(|pull| pull.turns.pop_first());
                 if next.is_none() {
                     state.free += 1;
                 }
-                next
+                next.map(|(_, next)| next)
             };
             let Some(next) = next else { return };
             match next.send(Turn { workers: Some(self.clone()) }) {
@@ -110,7 +120,7 @@ impl Drop for Turn {
     }
 }
 
-impl Turns {
+impl LayerTurns<'_> {
     /// Runs `work`, which passes about `bytes`, on a thread that may block, when its turn comes.
     ///
     /// # Errors
@@ -119,13 +129,13 @@ impl Turns {
     /// # Cancel safety
     /// Work that has begun goes on to its end; see [`Turns::idle`].
     pub(crate) async fn run<T: Send + 'static>(
-        &self,
+        self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PullError> {
         let turn = self.turn(bytes as u64).await;
-        let niceness = self.workers.shared.niceness;
-        let running = Running::new(&self.running);
+        let niceness = self.turns.workers.shared.niceness;
+        let running = Running::new(&self.turns.running);
         let task = tokio::task::spawn_blocking(move || {
             let _held = (turn, running);
             be_nice(niceness);
@@ -134,24 +144,20 @@ impl Turns {
         task.await.map_err(|error| PullError::Ended(error.to_string()))
     }
 
-    /// Waits until no work of this pull runs.
-    pub(crate) async fn idle(&self) {
-        // The sender is here, so that the wait cannot fail.
-        let _ = self.running.subscribe().wait_for(|count| *count == 0).await;
-    }
-
-    async fn turn(&self, bytes: u64) -> Turn {
+    async fn turn(self, bytes: u64) -> Turn {
+        let Turns { workers, pull, .. } = self.turns;
         let (sender, receiver) = oneshot::channel();
         {
-            let mut state = self.workers.state();
+            let mut state = workers.state();
             let state = &mut *state;
-            if let Some(waiting) = state.pulls.get_mut(&self.pull) {
+            if let Some(waiting) = state.pulls.get_mut(pull) {
                 waiting.had = waiting.had.saturating_add(bytes);
                 if state.free == 0 {
-                    waiting.turns.push_back(sender);
+                    waiting.turns_count += 1;
+                    waiting.turns.insert((self.layer, waiting.turns_count), sender);
                 } else {
                     state.free -= 1;
-                    return Turn { workers: Some(self.workers.clone()) };
+                    return Turn { workers: Some(workers.clone()) };
                 }
             }
         }
@@ -160,6 +166,34 @@ impl Turns {
             // Entries are removed with their last turn only, so this cannot be; a turn of no count is the safe answer.
             Err(_) => Turn { workers: None },
         }
+    }
+}
+
+impl Turns {
+    /// The turns of the layer `number`, counted from the lowest.
+    pub(crate) fn of_layer(&self, number: usize) -> LayerTurns<'_> {
+        LayerTurns { turns: self, layer: number }
+    }
+
+    /// Work of no layer, or that all layers wait for: before that of any.
+    ///
+    /// # Errors
+    /// As [`LayerTurns::run`].
+    ///
+    /// # Cancel safety
+    /// As [`LayerTurns::run`].
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PullError> {
+        self.of_layer(0).run(bytes, work).await
+    }
+
+    /// Waits until no work of this pull runs.
+    pub(crate) async fn idle(&self) {
+        // The sender is here, so that the wait cannot fail.
+        let _ = self.running.subscribe().wait_for(|count| *count == 0).await;
     }
 }
 
@@ -243,20 +277,35 @@ mod tests {
     async fn a_new_pull_is_ahead_of_those_that_run_by_a_small_image() {
         let workers = workers(1);
         let huge = workers.pull();
-        drop(huge.turn(3 * HEAD_START_BYTES).await);
+        drop(huge.of_layer(0).turn(3 * HEAD_START_BYTES).await);
         let _new = workers.pull();
         let had: Vec<u64> = workers.state().pulls.values().map(|waiting| waiting.had).collect();
         assert_eq!(had, [3 << 28, 2 << 28]);
     }
 
     #[tokio::test]
+    async fn the_lowest_layer_is_next() {
+        let workers = workers(1);
+        let pull = workers.pull();
+        let first = pull.of_layer(2).turn(0).await;
+        let order = Mutex::new(Vec::new());
+        let note = async |layer| {
+            let turn = pull.of_layer(layer).turn(1).await;
+            order.lock().unwrap().push(layer);
+            drop(turn);
+        };
+        futures::join!(note(2), note(1), note(0), note(1), async { drop(first) });
+        assert_eq!(*order.lock().unwrap(), [0, 1, 1, 2]);
+    }
+
+    #[tokio::test]
     async fn the_pull_that_has_had_least_is_next() {
         let workers = workers(1);
         let (huge, small) = (workers.pull(), workers.pull());
-        let first = huge.turn(1000).await;
+        let first = huge.of_layer(0).turn(1000).await;
         let order = Mutex::new(Vec::new());
         async fn note(turns: &Turns, name: &'static str, bytes: u64, order: &Mutex<Vec<&'static str>>) {
-            let turn = turns.turn(bytes).await;
+            let turn = turns.of_layer(0).turn(bytes).await;
             order.lock().unwrap().push(name);
             drop(turn);
         }
@@ -273,10 +322,10 @@ mod tests {
     async fn a_turn_that_nobody_waits_for_any_more_goes_to_the_next() {
         let workers = workers(1);
         let (one, two) = (workers.pull(), workers.pull());
-        let held = one.turn(0).await;
-        let mut given_up = Box::pin(one.turn(0));
+        let held = one.of_layer(0).turn(0).await;
+        let mut given_up = Box::pin(one.of_layer(0).turn(0));
         assert!(futures::poll!(&mut given_up).is_pending());
-        let mut waits = Box::pin(two.turn(5));
+        let mut waits = Box::pin(two.of_layer(0).turn(5));
         assert!(futures::poll!(&mut waits).is_pending());
         drop(given_up);
         drop(held);

@@ -113,7 +113,7 @@ impl Conversion<'_> {
     }
 
     fn stream<'a>(&'a self, descriptor: &'a Descriptor) -> LayerStream<'a> {
-        LayerStream { turns: self.turns, descriptor, limits: self.limits }
+        LayerStream { turns: self.turns.of_layer(0), descriptor, limits: self.limits }
     }
 }
 

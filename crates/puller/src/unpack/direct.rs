@@ -200,10 +200,13 @@ impl Direct<'_> {
     /// From the registry, or the content store that has it, into `directory`.
     async fn stream(&self, layer: &Layer, directory: &Path) -> Result<(Deferred, Bytes), PullError> {
         let client = self.unpack.lease.client();
-        let ingest = match self.unpack.layers {
+        let mut ingest = match self.unpack.layers {
             Layers::Keep => fetch::open(client, fetch::LAYER, &layer.descriptor).await?,
             Layers::Discard => None,
         };
+        if let Some(ingest) = &mut ingest {
+            fetch::write_back(client, &layer.descriptor, ingest).await;
+        }
         let is_ingesting = ingest.is_some();
         let streamed = self.stream_into(layer, directory, ingest).await;
         if let Err(error) = &streamed
@@ -220,7 +223,8 @@ impl Direct<'_> {
         directory: &Path,
         mut ingest: Option<Ingest>,
     ) -> Result<(Deferred, Bytes), PullError> {
-        let Unpack { lease, session, turns, limits, layers, .. } = *self.unpack;
+        let Unpack { lease, session, limits, layers, .. } = *self.unpack;
+        let turns = self.unpack.turns.of_layer(layer.number);
         let descriptor = &layer.descriptor;
         let is_stored = layers == Layers::Keep && ingest.is_none();
         let source = if is_stored {

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use crate::PullError;
 use crate::fetch::LAYER;
 use crate::source::Source;
-use crate::workers::Turns;
+use crate::workers::LayerTurns;
 
 /// Compressed bytes that are gathered for one piece of work.
 const INPUT_BYTES: usize = 256 << 10;
@@ -36,7 +36,7 @@ const INGEST_CHUNKS: usize = 4;
 
 /// What a layer should be.
 pub(crate) struct LayerStream<'a> {
-    pub(crate) turns: &'a Turns,
+    pub(crate) turns: LayerTurns<'a>,
     pub(crate) descriptor: &'a Descriptor,
     pub(crate) limits: Limits,
 }
@@ -62,7 +62,8 @@ impl LayerStream<'_> {
     /// [`PullError`]; the directory then holds a part of the layer.
     ///
     /// # Cancel safety
-    /// A piece of work that has begun goes on to its end: wait for [`Turns::idle`] before removing the directory.
+    /// A piece of work that has begun goes on to its end: wait for [`Turns::idle`](crate::workers::Turns::idle) before
+    /// removing the directory.
     pub(crate) async fn run(
         &self,
         source: Source<'_>,
