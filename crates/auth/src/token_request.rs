@@ -59,7 +59,7 @@ pub struct TokenRequestOptions<'a> {
     /// the password request already does, and some registries' users put a token into the user name.
     pub account: bool,
     /// Whether to exchange a password by an OAuth2 POST (`grant_type=password`) rather than by a GET. Off by default:
-    /// every token server knows the GET. An identity token always takes the POST.
+    /// every token server knows the GET, not every one the POST. An identity token always takes the POST.
     pub post_password: bool,
     /// Whether the host that challenged was reached by plain http. Only then may a credential go to an http realm.
     pub plain_http: bool,

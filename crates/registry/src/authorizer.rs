@@ -1,28 +1,23 @@
 //! Which `Authorization` a request carries: credentials kept to their hosts, challenges answered, tokens asked for.
 //!
-//! State of one session. The token cache is the client's, and sending is the transport's.
+//! State of one session. The token cache is the client's, and asking for tokens is the token server's part.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use auth::{
     BearerChallenge, Challenge, Credential, Credentials, Scope, ScopeSet, Secret, Token, TokenKey,
-    TokenMethod, TokenRequest, TokenRequestOptions, parse_challenges,
+    TokenRequest, TokenRequestOptions, parse_challenges,
 };
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, header};
 use refparse::Reference;
-use tokio::time::Instant;
 
-use crate::body;
 use crate::client::Shared;
 use crate::endpoint::Endpoint;
 use crate::error::{Failure, ProtocolError};
-use crate::exchange;
 use crate::node::Wallet;
+use crate::token_server::TokenServer;
 use crate::url::{Origin, RedactedUrl};
 
 /// Most origins whose challenge is remembered; redirects to ever new hosts must not grow a session.
@@ -186,62 +181,25 @@ impl Authorizer {
             challenge.scope.clone()
         };
         let key = TokenKey::new(challenge, &scopes, credential);
-        let options = TokenRequestOptions { plain_http: !url.is_https(), ..TokenRequestOptions::default() };
-        let request =
-            TokenRequest::new(challenge, &scopes, credential, &options).map_err(Failure::TokenRequest)?;
+        let ask = |post_password| {
+            let plain_http = !url.is_https();
+            let options = TokenRequestOptions { post_password, plain_http, ..TokenRequestOptions::default() };
+            TokenRequest::new(challenge, &scopes, credential, &options).map_err(Failure::TokenRequest)
+        };
+        let request = ask(false)?;
         let realm =
             RedactedUrl::parse(&request.url).map_err(|error| Failure::from(ProtocolError::Url(error)))?;
         self.check_may_dial(shared, &realm)?;
+        let is_password = matches!(credential, Some(Credential::Basic { .. }));
+        let by_post = if is_password { Some(ask(true)?) } else { None };
         let secret = credential.and_then(secret_of).map(Secret::expose);
-        let fetch = fetch_token(shared, endpoint, url, &realm, request, secret);
+        let server = TokenServer { shared, endpoint, challenger: url, secret };
+        let fetch = server.token(by_post, request);
         match shared.tokens.get(&key, fetch).await {
             Ok(token) => Ok(Authorization { value: token.authorization(), token: Some((key, token)) }),
             Err(source) => Err(Failure::Token { realm, source }),
         }
     }
-}
-
-/// Asks the token server, over the connections of the host that named it: its CA is usually the same private one.
-async fn fetch_token(
-    shared: &Shared,
-    endpoint: &Endpoint,
-    challenger: &RedactedUrl,
-    realm: &RedactedUrl,
-    token_request: TokenRequest,
-    secret: Option<&str>,
-) -> Result<Token, Failure> {
-    let requested_at = Instant::now().into_std();
-    let pace = shared.pace();
-    let mut request =
-        Request::builder().uri(realm.uri()).body(Full::default()).map_err(|_| ProtocolError::Header)?;
-    let headers = request.headers_mut();
-    // Configured headers may be keys; they are for the configured host, not for whoever a peer names.
-    if realm.origin() == challenger.origin() {
-        headers.extend(endpoint.host.header.clone());
-    }
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(value) = &token_request.authorization {
-        headers.insert(header::AUTHORIZATION, sensitive(value)?);
-    }
-    if let (TokenMethod::Post, Some(form)) = (token_request.method, &token_request.form) {
-        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(header::CONTENT_TYPE, form_type);
-        *request.body_mut() = Full::new(Bytes::copy_from_slice(form.expose().as_bytes()));
-        *request.method_mut() = Method::POST;
-    }
-    let response = endpoint.transport.send(request).await?;
-    if !response.status().is_success() {
-        let secrets: Vec<_> = secret.into_iter().collect();
-        let failure = exchange::refusal(response, secret.is_some(), &secrets, pace).await;
-        return Err(failure.into_token_refusal(secret.is_some()));
-    }
-    let answered_at = date(response.headers());
-    let body = body::read(response.into_body(), auth::TOKEN_ANSWER_BYTES_MAX as u64, pace).await?;
-    let token = Token::parse(&body, requested_at).map_err(Failure::TokenAnswer)?;
-    Ok(match answered_at {
-        Some(answered_at) => token.aged(answered_at),
-        None => token,
-    })
 }
 
 /// The part of a credential that must not be seen.
@@ -254,11 +212,7 @@ fn secret_of(credential: &Credential) -> Option<&Secret> {
     }
 }
 
-fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
-}
-
-fn sensitive(secret: &Secret) -> Result<HeaderValue, ProtocolError> {
+pub(crate) fn sensitive(secret: &Secret) -> Result<HeaderValue, ProtocolError> {
     let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| ProtocolError::Header)?;
     value.set_sensitive(true);
     Ok(value)
@@ -273,16 +227,6 @@ impl Authorization {
     pub(crate) fn secret(&self) -> &str {
         let value = self.value.expose();
         value.split_once(' ').map_or(value, |(_scheme, secret)| secret)
-    }
-}
-
-impl Failure {
-    /// A token server that refuses with 400 refuses the credentials: OAuth2's `invalid_grant` (RFC 6749, section 5.2).
-    fn into_token_refusal(self, credentials_given: bool) -> Failure {
-        match self {
-            Failure::Server { status: 400, says, .. } => Failure::Unauthorized { credentials_given, says },
-            other => other,
-        }
     }
 }
 

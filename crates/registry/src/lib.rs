@@ -68,6 +68,7 @@ mod rounds;
 mod session;
 mod settings;
 mod tls;
+mod token_server;
 mod tokens;
 mod transport;
 mod url;

@@ -2,22 +2,28 @@
 //!
 //! Holds tokens only in memory. The request itself is the authorizer's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use auth::{Token, TokenKey};
 use tokio::time::Instant;
 
 use crate::error::Failure;
+use crate::url::Origin;
 
 /// Most tokens kept; a node pulls from far fewer repositories within the life of a token.
 const TOKENS_MAX: usize = 512;
 
+/// Most token servers that are known to take no POST; one more is asked twice each time.
+const GET_ALONE_MAX: usize = 64;
+
 #[derive(Default)]
 pub(crate) struct Tokens {
     slots: Mutex<BTreeMap<TokenKey, Arc<Slot>>>,
+    /// Token servers that have given to a GET what they refused to a POST.
+    get_alone: Mutex<BTreeSet<Origin>>,
 }
 
 #[derive(Default)]
@@ -72,6 +78,23 @@ impl Tokens {
         if state.token.as_ref() == Some(token) {
             state.token = None;
         }
+    }
+
+    /// Whether a password may be exchanged by POST at this token server, as far as is known.
+    pub(crate) fn takes_post(&self, server: &Origin) -> bool {
+        !self.get_alone().contains(server)
+    }
+
+    /// Takes note that this token server knows the GET alone.
+    pub(crate) fn takes_no_post(&self, server: Origin) {
+        let mut get_alone = self.get_alone();
+        if get_alone.len() < GET_ALONE_MAX {
+            get_alone.insert(server);
+        }
+    }
+
+    fn get_alone(&self) -> MutexGuard<'_, BTreeSet<Origin>> {
+        self.get_alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn slot(&self, key: &TokenKey) -> Arc<Slot> {

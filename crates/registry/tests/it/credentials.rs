@@ -50,11 +50,62 @@ async fn a_challenge_is_answered_with_a_token_got_by_password() {
     fetch(&world, &basic("r.test", "jane", "hunter2")).await.unwrap();
     let requests = from_server(&world, "auth.test:80");
     assert_eq!(requests.len(), 1);
-    let target = "/token?service=r.test&scope=repository%3Aapp%3Apull&client_id=cri-imaged";
-    assert_eq!((requests[0].method.as_str(), requests[0].target.as_str()), ("GET", target));
-    assert_eq!(requests[0].header("authorization"), Some(BASIC));
+    assert_eq!((requests[0].method.as_str(), requests[0].target.as_str()), ("POST", "/token"));
+    let form = "grant_type=password&username=jane&password=hunter2&service=r.test&client_id=cri-imaged\
+                &scope=repository%3Aapp%3Apull";
+    assert_eq!(requests[0].body, form);
     // The password itself never goes to a registry that wants tokens.
     assert!(from_server(&world, "r.test:80").iter().all(|seen| seen.header("authorization") != Some(BASIC)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_server_that_takes_no_post_is_asked_by_get_and_remembered() {
+    for status in [400, 401, 404, 405] {
+        let world = World::new();
+        let issued = guarded(&world);
+        world.network.serve("auth.test:80", move |seen| match seen.method.as_str() {
+            "GET" => {
+                let number = issued.fetch_add(1, Ordering::Relaxed) + 1;
+                Reply::ok(format!(r#"{{"token":"token-{number}","expires_in":300}}"#))
+            }
+            _ => Reply::new(status),
+        });
+        fetch(&world, &basic("r.test", "jane", "hunter2")).await.unwrap();
+        fetch(&world, &basic("r.test", "joan", "hunter2")).await.unwrap();
+        let requests = from_server(&world, "auth.test:80");
+        let methods: Vec<&str> = requests.iter().map(|seen| seen.method.as_str()).collect();
+        assert_eq!(methods, ["POST", "GET", "GET"], "{status}");
+        let target = "/token?service=r.test&scope=repository%3Aapp%3Apull&client_id=cri-imaged";
+        assert_eq!(requests[1].target, target);
+        assert_eq!(requests[1].header("authorization"), Some(BASIC));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_that_was_wrong_once_does_not_end_the_posts() {
+    let world = World::new();
+    guarded(&world);
+    world.network.serve("auth.test:80", |seen| match seen.body.contains("password=hunter2") {
+        true => Reply::ok(r#"{"token":"token-0"}"#),
+        false => Reply::new(401),
+    });
+    fetch(&world, &basic("r.test", "jane", "wrong")).await.unwrap_err();
+    fetch(&world, &basic("r.test", "jane", "hunter2")).await.unwrap();
+    let requests = from_server(&world, "auth.test:80");
+    let methods: Vec<&str> = requests.iter().map(|seen| seen.method.as_str()).collect();
+    assert_eq!(methods, ["POST", "GET", "POST"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_server_that_repeats_the_form_repeats_no_secret() {
+    let world = World::new();
+    guarded(&world);
+    world.network.serve("auth.test:80", |seen| {
+        Reply::new(403).body(format!(r#"{{"details":"refused: {}"}}"#, seen.body))
+    });
+    let error = fetch(&world, &basic("r.test", "jane", "p ss&w/rd")).await.unwrap_err();
+    let line = line(&error);
+    assert!(line.contains("no token from") && !line.contains("w%2Frd") && !line.contains("w/rd"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
