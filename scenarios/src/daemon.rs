@@ -48,6 +48,7 @@ impl Daemon {
         let link = Link::new(name, gate);
         let channel = link.containerd(containerd);
         let client = Client::new(channel.clone(), "k8s.io").expect("a namespace that containerd takes");
+        let client = client.with_bulk(link.containerd(containerd));
         let cri = Client::cri(channel, client.deadlines());
         let config = StoreConfig {
             address: "in memory".into(),

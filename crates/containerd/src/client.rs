@@ -43,6 +43,8 @@ impl Default for Deadlines {
 #[derive(Clone, Debug)]
 pub struct Client {
     channel: Channel,
+    /// For the bytes of layers; the same where they have no connection of their own.
+    bulk: Channel,
     headers: Headers,
     deadlines: Deadlines,
 }
@@ -66,7 +68,19 @@ impl Client {
                 .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()));
         let value = MetadataValue::try_from(namespace).ok().filter(|_| valid);
         let namespace = value.ok_or_else(|| NamespaceError(namespace.to_owned()))?;
-        Ok(Client { channel, headers: Headers { namespace, lease: None }, deadlines: Deadlines::default() })
+        Ok(Client {
+            bulk: channel.clone(),
+            channel,
+            headers: Headers { namespace, lease: None },
+            deadlines: Deadlines::default(),
+        })
+    }
+
+    /// The same client, the bytes of all but small blobs over `bulk`, another connection to the same containerd: calls do
+    /// not wait behind them.
+    #[must_use]
+    pub fn with_bulk(&self, bulk: Channel) -> Client {
+        Client { bulk, ..self.clone() }
     }
 
     /// The same client with other deadlines.
@@ -136,6 +150,10 @@ impl Client {
 
     pub(crate) fn service(&self) -> Service {
         InterceptedService::new(self.channel.clone(), self.headers.clone())
+    }
+
+    pub(crate) fn bulk_service(&self) -> Service {
+        InterceptedService::new(self.bulk.clone(), self.headers.clone())
     }
 }
 

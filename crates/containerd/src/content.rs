@@ -17,6 +17,10 @@ use crate::{CallError, Client, Deadlines, ErrorKind};
 /// Longest wait for the next message of a stream of the content store.
 const STREAM_STALL_MAX: Duration = Duration::from_secs(60);
 
+/// Smallest blob that is written over the connection for many bytes. A smaller one would wait there longer than others wait
+/// for it here.
+const BULK_BYTES_MIN: u64 = 2 << 20;
+
 /// A committed blob.
 #[derive(Clone, Debug)]
 pub struct ContentInfo {
@@ -41,15 +45,20 @@ pub struct IngestStatus {
 #[derive(Clone, Debug)]
 pub struct Content {
     grpc: ContentClient<Service>,
+    /// For blobs of at least [`BULK_BYTES_MIN`].
+    bulk: ContentClient<Service>,
     deadlines: Deadlines,
 }
 
 impl Content {
     pub(crate) fn new(client: &Client) -> Content {
-        let grpc = ContentClient::new(client.service())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        Content { grpc, deadlines: client.deadlines() }
+        let over = |service| {
+            ContentClient::new(service)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX)
+        };
+        let (grpc, bulk) = (over(client.service()), over(client.bulk_service()));
+        Content { grpc, bulk, deadlines: client.deadlines() }
     }
 
     /// Size and labels of a blob.
@@ -176,7 +185,11 @@ impl Content {
     /// Dropping the future or the [`crate::Ingest`] leaves the bytes so far under `ingest_ref`, held by the lease.
     pub async fn ingest(&self, ingest_ref: &str, descriptor: &Descriptor) -> Result<IngestStart, CallError> {
         let (expected, size) = (descriptor.digest.as_str(), descriptor.size);
-        crate::ingest::start(self.grpc.clone(), self.deadlines.metadata, ingest_ref, expected, size).await
+        crate::ingest::start(self.for_bytes(size), self.deadlines.metadata, ingest_ref, expected, size).await
+    }
+
+    fn for_bytes(&self, size: u64) -> ContentClient<Service> {
+        if size < BULK_BYTES_MIN { self.grpc.clone() } else { self.bulk.clone() }
     }
 
     /// Begins to write a blob of `size` bytes whose digest is known when all of them are: see [`crate::Ingest::commit_as`].
@@ -187,7 +200,9 @@ impl Content {
     /// # Cancel safety
     /// As [`Content::ingest`].
     pub async fn ingest_unnamed(&self, ingest_ref: &str, size: u64) -> Result<Ingest, CallError> {
-        match crate::ingest::start(self.grpc.clone(), self.deadlines.metadata, ingest_ref, "", size).await? {
+        match crate::ingest::start(self.for_bytes(size), self.deadlines.metadata, ingest_ref, "", size)
+            .await?
+        {
             IngestStart::Open(ingest) => Ok(*ingest),
             IngestStart::Exists => {
                 let message = "containerd has a blob without a digest";

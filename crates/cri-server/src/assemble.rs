@@ -26,7 +26,8 @@ pub(crate) struct Assembled {
 /// # Errors
 /// [`NamespaceError`] for a namespace that containerd would refuse.
 pub(crate) fn assemble(config: &Config, metrics: &Metrics) -> Result<Assembled, NamespaceError> {
-    let client = Client::new(unix_channel(&config.containerd.address), &config.containerd.namespace)?;
+    let client = Client::new(unix_channel(&config.containerd.address), &config.containerd.namespace)?
+        .with_bulk(unix_channel(&config.containerd.address));
     let cri =
         config.containerd.cri_address().map(|address| Client::cri(unix_channel(address), client.deadlines()));
     let store = ImageStore::new(

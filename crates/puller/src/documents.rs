@@ -1,7 +1,8 @@
-//! The way down from the target: indexes, manifest, config; each in the content store when this is done.
+//! The way down from the target: indexes, manifest, config; and their keeping in the content store, beside the layers'.
 
 use bytes::Bytes;
 use containerd::Client;
+use futures::future;
 use oci::{
     DOCUMENT_BYTES_MAX, Descriptor, Document, DocumentKind, ImageConfig, LayerCompression, Manifest,
     PlatformMatcher,
@@ -16,11 +17,22 @@ use crate::{PullError, fetch};
 /// Indexes that are followed into each other. No registry nests deeper than two.
 const INDEX_DEPTH_MAX: usize = 4;
 
-/// An image's documents, all of them in the content store.
+/// An image's documents; all that were met on the way are to be [kept](Way::keep).
 #[derive(Debug)]
 pub(crate) struct Documents {
     pub(crate) manifest: Manifest,
     pub(crate) config: ImageConfig,
+    met: Vec<Met>,
+}
+
+/// A document as it goes into the content store.
+#[derive(Debug)]
+struct Met {
+    what: &'static str,
+    descriptor: Descriptor,
+    bytes: Bytes,
+    /// Those to its children.
+    labels: Labels,
 }
 
 /// Where the way down ends.
@@ -38,6 +50,7 @@ pub(crate) struct Way<'a> {
     pub(crate) platform: &'a PlatformMatcher,
     pub(crate) client: &'a Client,
     pub(crate) session: &'a Session,
+    pub(crate) snapshotter: &'a str,
     pub(crate) layers: Layers,
     /// Whether the documents were made here: no registry has them.
     pub(crate) is_converted: bool,
@@ -48,49 +61,71 @@ impl Way<'_> {
     pub(crate) async fn down(&self, resolved: &Resolved) -> Result<Down, PullError> {
         let mut descriptor = resolved.descriptor.clone();
         let mut in_hand = resolved.body.clone();
+        let mut met = Vec::new();
         let mut depth = 0;
         let manifest = loop {
-            match self.document(&descriptor, in_hand.take()).await? {
+            let (document, document_met) = self.document(descriptor, in_hand.take()).await?;
+            descriptor = match document {
                 Document::Manifest(manifest) if manifest.is_artifact() => {
-                    return Ok(Down::Artifact(descriptor.digest, manifest));
+                    // What is kept of an artifact is made of it.
+                    return Ok(Down::Artifact(document_met.descriptor.digest, manifest));
                 }
-                Document::Manifest(manifest) => break manifest,
+                Document::Manifest(manifest) => {
+                    met.push(document_met);
+                    break manifest;
+                }
                 Document::Index(index) => {
                     depth += 1;
                     if depth > INDEX_DEPTH_MAX {
                         let reference = self.reference.clone();
                         return Err(PullError::TooDeep { reference, max: INDEX_DEPTH_MAX });
                     }
-                    descriptor =
-                        self.platform.select(&index.manifests).ok_or_else(|| self.no_platform())?.clone();
+                    let selected = self.platform.select(&index.manifests);
+                    let selected = selected.ok_or_else(|| self.no_platform())?.clone();
+                    met.push(document_met);
+                    selected
                 }
-            }
+            };
         };
-        let config = self.config(&manifest).await?;
+        let (config, config_met) = self.config(&manifest).await?;
+        let has_platform = met.last().is_some_and(|met| met.descriptor.platform.is_some());
         // An index entry without a platform is for whatever its config says.
-        if depth > 0 && descriptor.platform.is_none() && !self.platform.matches(&config.platform) {
+        if depth > 0 && !has_platform && !self.platform.matches(&config.platform) {
             return Err(self.no_platform());
         }
-        Ok(Down::Image(Documents { manifest, config }))
+        met.push(config_met);
+        Ok(Down::Image(Documents { manifest, config, met }))
     }
 
-    /// One index or manifest with its collector labels. Not that of an artifact: what is kept of it is made of it.
-    async fn document(&self, descriptor: &Descriptor, in_hand: Option<Bytes>) -> Result<Document, PullError> {
+    /// Brings all documents into the content store, with the labels that say what the collector must keep with them.
+    ///
+    /// # Errors
+    /// [`PullError::Containerd`], [`PullError::IngestStalled`].
+    ///
+    /// # Cancel safety
+    /// Unfinished writes go with the lease.
+    pub(crate) async fn keep(&self, documents: &Documents) -> Result<(), PullError> {
+        future::try_join_all(documents.met.iter().map(|met| self.store(met))).await.map(drop)
+    }
+
+    /// One index or manifest.
+    async fn document(
+        &self,
+        descriptor: Descriptor,
+        in_hand: Option<Bytes>,
+    ) -> Result<(Document, Met), PullError> {
         let what = match DocumentKind::of(&descriptor.media_type) {
             Some(DocumentKind::Index) => "index",
             _ => "manifest",
         };
-        let bytes = self.bytes(what, descriptor, in_hand).await?;
+        let bytes = self.bytes(what, &descriptor, in_hand).await?;
         let document = Document::parse(&descriptor.media_type, &bytes)
             .map_err(|source| PullError::Document { what, digest: descriptor.digest.to_string(), source })?;
-        let is_kept = !matches!(&document, Document::Manifest(manifest) if manifest.is_artifact());
-        if is_kept {
-            self.store(what, descriptor, bytes, gc_labels::children(&document, self.layers)).await?;
-        }
-        Ok(document)
+        let labels = gc_labels::children(&document, self.layers);
+        Ok((document, Met { what, descriptor, bytes, labels }))
     }
 
-    async fn config(&self, manifest: &Manifest) -> Result<ImageConfig, PullError> {
+    async fn config(&self, manifest: &Manifest) -> Result<(ImageConfig, Met), PullError> {
         const WHAT: &str = "config";
         let descriptor = &manifest.config;
         let malformed =
@@ -104,8 +139,8 @@ impl Way<'_> {
                 return Err(PullError::LayerMediaType { digest, media_type });
             }
         }
-        self.store(WHAT, descriptor, bytes, Labels::new()).await?;
-        Ok(config)
+        let labels = gc_labels::snapshots(&config, self.snapshotter);
+        Ok((config, Met { what: WHAT, descriptor: descriptor.clone(), bytes, labels }))
     }
 
     /// A document's verified bytes: those in hand, those in the content store, or the registry's.
@@ -126,16 +161,11 @@ impl Way<'_> {
         self.session.manifest(descriptor).await.map_err(|source| PullError::Fetch { what, source })
     }
 
-    async fn store(
-        &self,
-        what: &'static str,
-        descriptor: &Descriptor,
-        bytes: Bytes,
-        mut labels: Labels,
-    ) -> Result<(), PullError> {
+    async fn store(&self, met: &Met) -> Result<(), PullError> {
+        let Met { what, descriptor, bytes, labels } = met;
         let mut new = labels.clone();
         new.extend(self.origin(&Labels::new()));
-        if !fetch::document(self.client, what, descriptor, bytes, &new).await? {
+        if !fetch::document(self.client, what, descriptor, bytes.clone(), &new).await? {
             return Ok(());
         }
         // Only now, when the lease holds it, do the labels that it has say anything: one that was read before could be
@@ -143,9 +173,10 @@ impl Way<'_> {
         // beneath (found by the simulator, 2026-11-24).
         let content = self.client.content();
         let present = content.info(&descriptor.digest).await?.labels;
-        labels.extend(self.origin(&present));
-        labels.retain(|key, value| present.get(key) != Some(value));
-        content.set_labels(&descriptor.digest, &labels).await?;
+        let mut missing = labels.clone();
+        missing.extend(self.origin(&present));
+        missing.retain(|key, value| present.get(key) != Some(value));
+        content.set_labels(&descriptor.digest, &missing).await?;
         Ok(())
     }
 

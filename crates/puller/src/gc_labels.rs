@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use containerd::labels::{DISTRIBUTION_SOURCE, GC_REF_CONTENT, LABEL_BYTES_MAX};
-use oci::{Document, Manifest};
+use containerd::labels::{DISTRIBUTION_SOURCE, GC_REF_CONTENT, GC_REF_SNAPSHOT, LABEL_BYTES_MAX};
+use oci::{Document, ImageConfig, Manifest, chain_ids};
 use refparse::Reference;
 
 use crate::puller::Layers;
@@ -36,6 +36,13 @@ fn of_manifest(manifest: &Manifest, layers: Layers) -> Labels {
         numbered.map(|(n, layer)| (format!("{GC_REF_CONTENT}.l.{n}"), layer.digest.to_string())).collect();
     labels.insert(format!("{GC_REF_CONTENT}.config"), manifest.config.digest.to_string());
     labels
+}
+
+/// The reference from a config to the snapshots that its layers become, by the topmost one: so the collector keeps these from
+/// record to config to snapshot.
+pub(crate) fn snapshots(config: &ImageConfig, snapshotter: &str) -> Labels {
+    let top = chain_ids(&config.diff_ids).pop();
+    top.map(|top| (format!("{GC_REF_SNAPSHOT}.{snapshotter}"), top.to_string())).into_iter().collect()
 }
 
 /// The label that says which repositories of a registry have the blob: those in `present` and that of `reference`.

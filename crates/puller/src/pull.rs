@@ -1,12 +1,11 @@
 //! One pull, step by step.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use auth::Credentials;
-use containerd::labels::GC_REF_SNAPSHOT;
+use futures::future;
 use imagestore::{Committed, ConvertedFrom, PullLease};
-use oci::{ChainId, Descriptor, ImageId};
+use oci::{Descriptor, ImageId};
 use refparse::Reference;
 use registry::{Resolved, Session};
 use tokio::time::Instant;
@@ -33,7 +32,7 @@ pub(crate) async fn pull(
     let resolved_at = Instant::now();
     // The lease comes before the first byte: containerd may collect between a blob's commit and the record naming it.
     let lease = shared.store.lease(&reference).await?;
-    let Brought { image_id, target, converted_from, way, documents_at } =
+    let Brought { image_id, target, converted_from, unpacked, documents_at } =
         match bring(&shared, &reference, &session, &resolved, &lease).await {
             Ok(brought) => brought,
             Err(error) => {
@@ -58,7 +57,7 @@ pub(crate) async fn pull(
     tracing::info!(
         image = %reference, image_id = %pulled.image_id, target = %pulled.target.digest,
         converted_from = pulled.converted_from.as_ref().map(|from| tracing::field::display(from.digest())),
-        unpack = way.name(),
+        unpack = unpacked.name(),
         resolve_s = seconds(begun, resolved_at), documents_s = seconds(resolved_at, documents_at),
         layers_s = seconds(documents_at, layers_at), records_s = seconds(layers_at, records_at),
         shown_s = seconds(records_at, ended), pull_s = seconds(begun, ended),
@@ -72,8 +71,8 @@ struct Brought {
     image_id: ImageId,
     target: Descriptor,
     converted_from: Option<ConvertedFrom>,
-    way: unpack::Way,
-    /// When the documents were there, and the layers' turn came.
+    unpacked: unpack::Way,
+    /// When the documents were read, and the layers' turn came.
     documents_at: Instant,
 }
 
@@ -100,8 +99,9 @@ async fn bring(
     };
     let mut made = converting.of(resolved).await?;
     let is_converted = made.is_some();
-    let mut way =
-        Way { reference, platform: &config.platform, client, session, layers: how.layers, is_converted };
+    let snapshotter = config.snapshotter.as_str();
+    let platform = &config.platform;
+    let mut way = Way { reference, platform, client, session, snapshotter, layers: how.layers, is_converted };
     let mut down = way.down(made.as_ref().map_or(resolved, |made| &made.target)).await?;
     if let Down::Artifact(digest, manifest) = down {
         let image = converting.artifact(resolved, digest, &manifest).await?;
@@ -120,7 +120,6 @@ async fn bring(
         lease.leave_to_collector();
     }
     let layers = if is_fetched { Layers::Keep } else { how.layers };
-    let snapshotter = config.snapshotter.as_str();
     let unpack = Unpack {
         reference,
         lease,
@@ -133,15 +132,20 @@ async fn bring(
         turns,
         unpacking: &shared.unpacking,
     };
-    let (top, way) = unpack.all(&documents).await?;
-    let descriptor = &documents.manifest.config;
-    hold_snapshot(client, snapshotter, descriptor, top.as_ref()).await?;
-    let image_id = ImageId::new(descriptor.digest.clone());
+    // Documents and layers need nothing of each other in containerd, and what is missing of an unfinished image the lease
+    // replaces.
+    let brought = future::try_join(unpack.all(&documents), way.keep(&documents)).await;
+    if brought.is_err() {
+        // What was begun must not write into what is removed.
+        turns.idle().await;
+    }
+    let (unpacked, ()) = brought?;
+    let image_id = ImageId::new(documents.manifest.config.digest.clone());
     let (target, converted_from) = match made {
         Some(made) => (made.target.descriptor, Some(made.from)),
         None => (resolved.descriptor.clone(), None),
     };
-    Ok(Brought { image_id, target, converted_from, way, documents_at })
+    Ok(Brought { image_id, target, converted_from, unpacked, documents_at })
 }
 
 /// Writes the records and waits until containerd's plugin shows the image. The writing is on a task of its own: once
@@ -172,17 +176,4 @@ async fn finish(
         visible::wait(cri, &shared.store, &pulled.image_id).await?;
     }
     Ok(records_at)
-}
-
-/// Makes the collector keep the snapshot chain with the config: from record to config to snapshot.
-async fn hold_snapshot(
-    client: &containerd::Client,
-    snapshotter: &str,
-    config: &Descriptor,
-    top: Option<&ChainId>,
-) -> Result<(), PullError> {
-    let Some(top) = top else { return Ok(()) };
-    let label = (format!("{GC_REF_SNAPSHOT}.{snapshotter}"), top.to_string());
-    client.content().set_labels(&config.digest, &BTreeMap::from([label])).await?;
-    Ok(())
 }

@@ -247,14 +247,15 @@ fn a_killed_pull_that_containerd_does_not_let_be_kept_stops_nobody() {
     });
 }
 
-/// All is there but the last label.
+/// All is there, and the pull does not know of the last snapshot.
 #[test]
 fn a_pull_that_containerd_stops_to_answer_costs_nothing_of_what_came() {
     every_point(async |world, at| {
         let app = image(1);
         world.registry().push("app", Some("1"), &app);
-        let labelled = Match::method("Content/Update").subject(app.config().digest());
-        world.containerd().inject(Rule::new(labelled, Fault::LoseReply));
+        let top = app.chain_ids().pop().expect("an image with layers");
+        let committed = Match::method("Snapshots/Commit").subject(&top);
+        world.containerd().inject(Rule::new(committed, Fault::LoseReply));
         ensure(world.daemon().pull(&on_host("app:1")).await.is_err(), "it succeeded")?;
         world.containerd().heal();
         let blobs = app.layer_blobs().iter().chain([app.config(), app.manifest()]);

@@ -6,6 +6,7 @@
     reason = "clippy's own exception covers functions marked #[test], not their helpers"
 )]
 
+mod bulk;
 mod details;
 mod lease;
 

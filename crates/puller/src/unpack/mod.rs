@@ -16,7 +16,6 @@ use std::path::PathBuf;
 
 use imagestore::{KeyedLocks, PullLease};
 use layer::Limits;
-use oci::ChainId;
 use refparse::Reference;
 use registry::Session;
 
@@ -67,11 +66,9 @@ impl Way {
 }
 
 impl Unpack<'_> {
-    /// Makes the whole snapshot chain, and answers its topmost name. Layers whose snapshots are there are neither
-    /// fetched nor unpacked.
-    pub(crate) async fn all(&self, documents: &Documents) -> Result<(Option<ChainId>, Way), PullError> {
+    /// Makes the whole snapshot chain. Layers whose snapshots are there are neither fetched nor unpacked.
+    pub(crate) async fn all(&self, documents: &Documents) -> Result<Way, PullError> {
         let layers = plan::layers(documents);
-        let top = layers.last().map(|layer| layer.chain_id.clone());
         let snapshotting = Snapshotting { lease: self.lease, snapshotter: self.snapshotter };
         let mut missing = layers.as_slice();
         while let [layer, above @ ..] = missing {
@@ -90,9 +87,9 @@ impl Unpack<'_> {
                     Way::Differ
                 }
             };
-            return Ok((top, way));
+            return Ok(way);
         }
-        Ok((top, Way::Found))
+        Ok(Way::Found)
     }
 
     /// The directory behind `mounts`, where layers may be written into it.
