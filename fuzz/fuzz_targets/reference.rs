@@ -9,7 +9,11 @@ fuzz_target!(|input: &str| {
         Ok(reference) => {
             assert_eq!(Reference::parse(reference.as_str()).as_ref(), Ok(&reference), "normalized form");
             let again = Reference::parse(&reference.familiar());
-            assert_eq!(again.as_ref() == Ok(&reference), !is_ambiguous(&reference), "familiar form of {reference}");
+            assert_eq!(
+                again.as_ref() == Ok(&reference),
+                !is_ambiguous(&reference),
+                "familiar form of {reference}"
+            );
             let name = format!("{}/{}", reference.registry(), reference.repository());
             assert_eq!(reference.name(), name);
             assert_ne!(reference.tag().is_some(), reference.digest().is_some(), "a tag or a digest");
@@ -28,5 +32,6 @@ fuzz_target!(|input: &str| {
 /// Whether the familiar form names another registry, as its documentation says.
 fn is_ambiguous(reference: &Reference) -> bool {
     let first = reference.repository().split_once('/').map(|(first, _)| first);
-    reference.registry() == "docker.io" && first.is_some_and(|first| first == "localhost" || first.contains('.'))
+    reference.registry() == "docker.io"
+        && first.is_some_and(|first| first == "localhost" || first.contains('.'))
 }

@@ -33,7 +33,9 @@ fn read(bytes: &[u8], piece: usize) -> Result<(u64, u64, u64), TarError> {
                     is_open = entry.kind == Kind::Regular;
                     (size, end) = (entry.size, 0);
                     entries += 1;
-                    sum = sum.wrapping_mul(31).wrapping_add(format!("{entry:?}{:?}", entry.xattrs).len() as u64);
+                    sum = sum
+                        .wrapping_mul(31)
+                        .wrapping_add(format!("{entry:?}{:?}", entry.xattrs).len() as u64);
                 }
                 Event::Data { offset, bytes } => {
                     assert!(is_open && !bytes.is_empty() && offset >= end);
