@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::PullError;
 use crate::gc_labels::Labels;
-use crate::source::{Source, ingest_file};
+use crate::source::{Chunk, Source, ingest_file};
 
 /// How long another client of containerd may hold a blob's ingest without a new byte.
 const FOREIGN_STALL_MAX: Duration = Duration::from_secs(300);
@@ -153,13 +153,9 @@ async fn stream(
 ) -> Result<(), PullError> {
     let mut verifier = Verifier::new(descriptor.digest.clone(), descriptor.size);
     let mut source = Source::registry(client, session, descriptor, Some(&mut ingest)).await?;
-    let mut ingested = source.ingested();
-    while let Some(bytes) = source.chunk().await? {
+    while let Some(Chunk { bytes, is_ingested }) = source.chunk().await? {
         verifier.update(&bytes).map_err(|source| PullError::Verify { what: LAYER, source })?;
-        if ingested > 0 {
-            // A piece never goes beyond what the ingest has.
-            ingested = ingested.saturating_sub(bytes.len() as u64);
-        } else {
+        if !is_ingested {
             ingest.write(bytes).await?;
         }
     }

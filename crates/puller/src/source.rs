@@ -23,6 +23,19 @@ pub(crate) enum Source<'a> {
     Held(Option<Bytes>),
 }
 
+/// Some bytes of a layer.
+pub(crate) struct Chunk {
+    pub(crate) bytes: Bytes,
+    /// Whether the ingest has them already.
+    pub(crate) is_ingested: bool,
+}
+
+impl Chunk {
+    fn new(bytes: Bytes) -> Chunk {
+        Chunk { bytes, is_ingested: false }
+    }
+}
+
 /// What an interrupted pull left, then the rest from the registry.
 pub(crate) struct Resumed<'a> {
     session: &'a Session,
@@ -56,36 +69,29 @@ impl<'a> Source<'a> {
     }
 
     /// The next bytes; `None` at the end.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, PullError> {
-        match self {
-            Source::Registry(blob) => next(blob).await,
-            Source::Content(stream) => Ok(stream.chunk().await?),
-            Source::Resumed(resumed) => resumed.chunk().await,
-            Source::Held(bytes) => Ok(bytes.take()),
-        }
-    }
-
-    /// How many of the first bytes the ingest has already.
-    pub(crate) fn ingested(&self) -> u64 {
-        match self {
-            Source::Resumed(resumed) => resumed.found,
-            Source::Registry(_) | Source::Content(_) | Source::Held(_) => 0,
-        }
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Chunk>, PullError> {
+        let bytes = match self {
+            Source::Registry(blob) => next(blob).await?,
+            Source::Content(stream) => stream.chunk().await?,
+            Source::Resumed(resumed) => return resumed.chunk().await,
+            Source::Held(bytes) => bytes.take(),
+        };
+        Ok(bytes.map(Chunk::new))
     }
 }
 
 impl Resumed<'_> {
-    async fn chunk(&mut self) -> Result<Option<Bytes>, PullError> {
+    async fn chunk(&mut self) -> Result<Option<Chunk>, PullError> {
         if self.read < self.found {
-            let piece = self.piece().await?;
-            self.read += piece.len() as u64;
-            return Ok(Some(piece));
+            let bytes = self.piece().await?;
+            self.read += bytes.len() as u64;
+            return Ok(Some(Chunk { bytes, is_ingested: true }));
         }
         if self.rest.is_none() {
             self.rest = Some(blob(self.session, self.descriptor, self.found).await?);
         }
         match &mut self.rest {
-            Some(rest) => next(rest).await,
+            Some(rest) => Ok(next(rest).await?.map(Chunk::new)),
             None => Ok(None),
         }
     }

@@ -3,10 +3,12 @@
 use std::fmt::Display;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scenarios::{Run, Unpacking, World, run};
+use scenarios::{Run, Unpacking, World, on_host, run};
+use sim::containerd::Fault;
 use sim::schedule::{Choose, Exhaustive, Gate, Priorities, Random};
 use tokio::time::timeout;
 
@@ -265,4 +267,30 @@ impl Choose for Held {
         }
         other
     }
+}
+
+/// Pulls `app:1` and, at the point, lets `event` happen beside it. Answers whether the point came before the pull's end.
+pub(crate) async fn pull_beside(
+    world: &World,
+    at: &At,
+    label: &str,
+    event: impl Future<Output = ()>,
+) -> Told<bool> {
+    let gate = world.gate().clone();
+    gate.close();
+    let name = on_host("app:1");
+    let (pulled, came) = at.beside(&gate, label, world.daemon().pull(&name), event).await;
+    told(pulled)?;
+    Ok(came)
+}
+
+/// Makes call number `step` of this `daemon` from now go wrong; answers the count of its calls, which grows.
+pub(crate) fn fault_at(world: &World, daemon: &'static str, step: usize, fault: Fault) -> Arc<AtomicUsize> {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    world.containerd().inject_by(move |call| {
+        let is_it = call.client == daemon && count.fetch_add(1, Ordering::Relaxed) == step;
+        is_it.then(|| fault.clone())
+    });
+    seen
 }

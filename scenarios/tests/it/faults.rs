@@ -1,7 +1,6 @@
 //! One call to containerd goes wrong, each call of a pull in turn.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use scenarios::{World, image, on_host};
 use sim::containerd::{Fault, Match, Rule};
@@ -9,18 +8,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use crate::expect::{fully_there, pull_works, records, there_or_gone};
-use crate::explore::{At, Told, ensure, every_point, told};
-
-/// Makes call number `step` of this `daemon` from now go wrong; answers the count of its calls, which grows.
-pub(crate) fn fault_at(world: &World, daemon: &'static str, step: usize, fault: Fault) -> Arc<AtomicUsize> {
-    let seen = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&seen);
-    world.containerd().inject_by(move |call| {
-        let is_it = call.client == daemon && count.fetch_add(1, Ordering::Relaxed) == step;
-        is_it.then(|| fault.clone())
-    });
-    seen
-}
+use crate::explore::{At, Told, ensure, every_point, fault_at, told};
 
 /// The pull may succeed or fail. Where it succeeded the image is there; where it failed it is there or gone, and the
 /// next pull works.

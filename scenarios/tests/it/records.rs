@@ -6,13 +6,13 @@ use containerd::ImageRecord;
 use imagestore::write_record;
 use oci::Descriptor;
 use refparse::Digest;
-use scenarios::{World, image, on_host};
+use scenarios::{image, on_host};
 use sim::containerd::{Containerd, Options};
 use sim::image::Image;
 use sim::schedule::Link;
 
 use crate::expect::{fully_there, names, records};
-use crate::explore::{Told, ensure, every_order, every_point, told};
+use crate::explore::{ensure, every_order, every_point, pull_beside, told};
 
 fn record(name: &str, image: &Image) -> ImageRecord {
     let manifest = image.manifest();
@@ -101,20 +101,6 @@ fn a_record_is_as_wanted_when_its_write_ends_unless_another_client_came_after_it
         ensure(is == wanted.target || is_theirs_last, format_args!("it is {is:?}"))
     });
     assert!(orders > 50, "{orders} orders");
-}
-
-async fn pull_beside(
-    world: &World,
-    at: &crate::explore::At,
-    label: &str,
-    event: impl Future<Output = ()>,
-) -> Told<bool> {
-    let gate = world.gate().clone();
-    gate.close();
-    let name = on_host("app:1");
-    let (pulled, came) = at.beside(&gate, label, world.daemon().pull(&name), event).await;
-    told(pulled)?;
-    Ok(came)
 }
 
 #[test]

@@ -12,7 +12,7 @@ use sim::registry;
 use tonic::Code;
 
 use crate::expect::{pull_works, records, there_or_gone};
-use crate::explore::{At, Told, ensure, every_point, told};
+use crate::explore::{At, Told, ensure, every_point, fault_at, told};
 
 /// Longer than an interrupted pull needs to be put away, shorter than it is kept.
 const SHORTLY: Duration = Duration::from_secs(2);
@@ -214,7 +214,7 @@ fn a_killed_pull_is_kept_for_the_next_though_containerd_does_not_answer_at_the_s
         let done = at.until(&gate, "kill", world.daemon().pull(&on_host("app:1"))).await;
         ensure(done.is_none(), "the pull ended first")?;
         let had = brought(world);
-        let seen = crate::faults::fault_at(world, "daemon2", at.step(), Fault::LoseReply);
+        let seen = fault_at(world, "daemon2", at.step(), Fault::LoseReply);
         world.restart_daemon();
         gate.open();
         tokio::time::sleep(SHORTLY).await;

@@ -1,4 +1,5 @@
-//! A TCP relay that harms connections at chosen bytes of the server's answers.
+//! A TCP relay that harms connections at chosen bytes of the server's answers, or passes those of all together on at a
+//! pace.
 //!
 //! Knows nothing of HTTP: what it does to a connection is decided when the connection is accepted, so a run with the
 //! same order of connections is the same run.

@@ -16,7 +16,7 @@ use registry::Resolved;
 
 use super::{Conversion, FETCHED_AT_ONCE, Made};
 use crate::gc_labels::Labels;
-use crate::source::Source;
+use crate::source::{Chunk, Source};
 use crate::{PullError, fetch};
 
 /// Bytes that are gathered for one piece of work.
@@ -162,7 +162,7 @@ impl Conversion<'_> {
 async fn piece(source: &mut Source<'_>) -> Result<Vec<Bytes>, PullError> {
     let (mut piece, mut length) = (Vec::new(), 0);
     while length < PIECE_BYTES
-        && let Some(bytes) = source.chunk().await?
+        && let Some(Chunk { bytes, .. }) = source.chunk().await?
     {
         length += bytes.len();
         piece.push(bytes);

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::PullError;
 use crate::fetch::LAYER;
-use crate::source::Source;
+use crate::source::{Chunk, Source};
 use crate::workers::LayerTurns;
 
 /// Compressed bytes that are gathered for one piece of work.
@@ -238,13 +238,11 @@ async fn gather(
     written: Option<mpsc::Sender<Bytes>>,
 ) -> Result<(), PullError> {
     let mut gathered: Vec<Bytes> = Vec::new();
-    let mut ingested = source.ingested();
     // A send fails where a later stage has failed, which is what the whole answers then.
-    while let Some(bytes) = source.chunk().await? {
-        if ingested > 0 {
-            // A piece never goes beyond what the ingest has.
-            ingested = ingested.saturating_sub(bytes.len() as u64);
-        } else if let Some(written) = &written {
+    while let Some(Chunk { bytes, is_ingested }) = source.chunk().await? {
+        if let Some(written) = &written
+            && !is_ingested
+        {
             let _ = written.send(bytes.clone()).await;
         }
         gathered.push(bytes);
