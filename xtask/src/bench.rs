@@ -25,7 +25,7 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct Pull {
-    /// An image: tiny, app, big, many or zstd; may be repeated. All of them where none is named.
+    /// An image: tiny, app, big, many, zstd or huge; may be repeated. All but huge where none is named.
     #[arg(long = "image")]
     images: Vec<String>,
     /// How often each contestant pulls each image.

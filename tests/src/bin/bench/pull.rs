@@ -21,7 +21,7 @@ use crate::programs::Programs;
 use crate::table;
 
 /// Blobs and files of the largest image, several times over; the file is sparse.
-const DISK_BYTES: u64 = 8 << 30;
+const DISK_BYTES: u64 = 24 << 30;
 
 /// Past this a pull hangs.
 const PULL_DEADLINE: Duration = Duration::from_secs(600);

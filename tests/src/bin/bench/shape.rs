@@ -44,17 +44,26 @@ const SHAPES: [Shape; 5] = [
     Shape { name: "zstd", seed: "app", codec: Codec::Zstd, bytes: 685_000_000, files: 17_600, shares: SIX },
 ];
 
-/// The shapes of these names, all where there are none.
+/// For the memory that a pull takes; made and pulled in minutes, and so only where it is asked for.
+const HUGE: Shape = Shape {
+    name: "huge",
+    seed: "huge",
+    codec: Codec::Gzip,
+    bytes: 10_000_000_000,
+    files: 60_000,
+    shares: &[1],
+};
+
+/// The shapes of these names; where there are none, all but [`HUGE`].
 pub(crate) fn named(names: &[String]) -> anyhow::Result<Vec<Shape>> {
     if names.is_empty() {
         return Ok(SHAPES.to_vec());
     }
     let find = |name: &String| {
-        let known = || SHAPES.map(|shape| shape.name).join(", ");
-        SHAPES
-            .iter()
+        let all = || SHAPES.into_iter().chain([HUGE]);
+        let known = || all().map(|shape| shape.name).collect::<Vec<_>>().join(", ");
+        all()
             .find(|shape| shape.name == name)
-            .copied()
             .with_context(|| format!("no image is called `{name}`; there are {}", known()))
     };
     names.iter().map(find).collect()
