@@ -41,8 +41,8 @@ pub use error::assert_status;
 pub use faulty::FaultyRegistry;
 pub use fixtures::{SIX_LAYERS_OUTPUT, busybox_layer, six_layers, size_bytes, small, small_on};
 pub use network::{
-    Answered, BlackHole, ForwardProxy, Front, Harm, Link, Nginx, ObjectStore, Quality, Relay, StoreRequest,
-    resets,
+    Answered, BlackHole, ForwardProxy, Front, Harm, Link, Nginx, ObjectStore, Quality, Relay, SocksProxy,
+    StoreRequest, resets,
 };
 pub use node::Node;
 pub use node_image::{SHARED, node_root, write_sandbox_image};

@@ -1,5 +1,5 @@
 //! The bad network, made of real parts: a web server in front of the registry, links that delay and lose packets, relays
-//! that break connections at chosen bytes, a forward proxy, and a storage that blobs are redirected to.
+//! that break connections at chosen bytes, proxies, and a storage that blobs are redirected to.
 //!
 //! Everything listens on the loopback interface or at the far end of a [`Link`], and ends when its value is dropped.
 
@@ -9,6 +9,7 @@ mod link;
 mod nginx;
 mod object_store;
 mod relay;
+mod socks_proxy;
 
 pub use black_hole::BlackHole;
 pub use forward_proxy::ForwardProxy;
@@ -16,3 +17,4 @@ pub use link::{Link, Quality};
 pub use nginx::{Answered, Front, Nginx};
 pub use object_store::{ObjectStore, StoreRequest};
 pub use relay::{Harm, Relay, resets};
+pub use socks_proxy::SocksProxy;

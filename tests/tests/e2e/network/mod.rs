@@ -2,7 +2,7 @@
 //!
 //! | file | what it shows |
 //! |---|---|
-//! | `certificates.rs` | client certificates, and a forward proxy before them |
+//! | `certificates.rs` | client certificates, and proxies before them |
 //! | `mirrors.rs` | a pull-through cache, mirrors that die or are not there |
 //! | `redirects.rs` | blobs at another origin, by signed URLs that expire |
 //! | `faults.rs` | resets, 5xx, 429, answers cut short, garbage |

@@ -1,0 +1,102 @@
+//! A SOCKS 5 proxy (RFC 1928) that asks for a user and password (RFC 1929). It alone knows where the names of a test are.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, ensure};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+const VERSION: u8 = 5;
+const BY_PASSWORD: u8 = 2;
+const CONNECT: u8 = 1;
+const DOMAIN: u8 = 3;
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct SocksProxy {
+    address: SocketAddr,
+    state: Arc<State>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    names: BTreeMap<String, SocketAddr>,
+    requests: Mutex<Vec<String>>,
+}
+
+impl SocksProxy {
+    /// User and password that it lets in.
+    pub const ACCOUNT: (&str, &str) = ("proxy-user", "proxy-password");
+
+    /// Starts one that reaches the servers of `names` (`host:port`), and nothing else.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub async fn start(names: BTreeMap<String, SocketAddr>) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State { names, requests: Mutex::default() });
+        let shared = Arc::clone(&state);
+        let serving = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                // A client that breaks the protocol sees its connection end, and its own error is the test's.
+                connections.spawn(pass(Arc::clone(&shared), stream));
+            }
+        });
+        Ok(Self { address, state, serving })
+    }
+
+    /// Its URL with user and password, for a `proxy` of the configuration.
+    pub fn url(&self) -> String {
+        let (user, password) = Self::ACCOUNT;
+        format!("socks5h://{user}:{password}@{}", self.address)
+    }
+
+    /// `host:port` of every request so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for SocksProxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn pass(state: Arc<State>, mut client: TcpStream) -> anyhow::Result<()> {
+    ensure!(client.read_u8().await? == VERSION, "another version");
+    ensure!(counted(&mut client).await?.contains(&BY_PASSWORD), "no password is offered");
+    client.write_all(&[VERSION, BY_PASSWORD]).await?;
+    ensure!(client.read_u8().await? == 1, "another version of the password's form");
+    let account = (counted(&mut client).await?, counted(&mut client).await?);
+    let (user, password) = SocksProxy::ACCOUNT;
+    let is_right = account == (user.into(), password.into());
+    client.write_all(&[1, u8::from(!is_right)]).await?;
+    ensure!(is_right, "a wrong password");
+
+    let mut head = [0; 4];
+    client.read_exact(&mut head).await?;
+    ensure!(head == [VERSION, CONNECT, 0, DOMAIN], "no connect to a name: {head:?}");
+    let name = String::from_utf8(counted(&mut client).await?)?;
+    let target = format!("{name}:{}", client.read_u16().await?);
+    state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(target.clone());
+    let address = state.names.get(&target).with_context(|| format!("`{target}` is nowhere"))?;
+    let mut server = TcpStream::connect(address).await?;
+    // Succeeded, from 0.0.0.0:0.
+    client.write_all(&[VERSION, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+    tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+    Ok(())
+}
+
+/// Bytes behind one that says how many they are.
+async fn counted(client: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = vec![0; client.read_u8().await?.into()];
+    client.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
