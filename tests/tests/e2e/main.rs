@@ -84,8 +84,8 @@ for_each_version! {
         unsupported_media_type,
         wrong_digest_from_the_registry,
         containerd_away;
-    node_credentials: private_image_with_the_nodes_own_credentials;
-    node_credentials: private_image_with_credentials_from_a_helper_program;
+    node_credentials: private_image_with_the_nodes_own_credentials,
+        private_image_with_credentials_from_a_helper_program;
     layers: generated_layers_are_the_same_tree_as_containerds,
         the_machines_own_files_are_the_same_tree_as_containerds,
         what_containerd_refuses_is_what_the_specification_says;

@@ -55,33 +55,36 @@ pub(crate) async fn private_image_with_credentials_from_a_helper_program(
 
     let programs = containerd.folder().join("programs");
     fs::create_dir(&programs)?;
-    let asked = programs.join("asked");
-    let help = |last: &str| {
-        let program = programs.join("docker-credential-e2e");
-        let script = format!("#!/bin/sh\n{{ echo \"$1\"; cat; echo; }} >> {}\n{last}\n", asked.display());
-        fs::write(&program, script)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
-    };
+    let (asked, says) = (programs.join("asked"), programs.join("says"));
+    // Written once, before there is a daemon: the kernel runs no program that anyone has open for writing.
+    let program = programs.join("docker-credential-e2e");
+    let (to, from) = (asked.display(), says.display());
+    let script =
+        format!("#!/bin/sh\n{{ echo \"$1\"; cat; echo; }} >> {to}\ncat {from}\nexec grep -q Secret {from}\n");
+    fs::write(&program, script)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     let table = format!("[registry.\"{}\"]\ncredentials = {{ helper = \"e2e\" }}\n", registry.host());
     let path = format!("{}:{}", programs.display(), std::env::var("PATH")?);
-    let environment = vec![("PATH", path)];
+    let environment = vec![("PATH", path), ("RUST_LOG", "debug".to_owned())];
     let config = tests::DaemonConfig { more: table, environment, ..Daemon::config(&containerd) };
     let mut daemon = Daemon::start_with(&containerd, &config).await?;
     let mut images = daemon.cri().await?;
 
     // What a helper says may hold the secret, so that only its name is told.
-    help(&format!("echo '{}'; exit 1", auth.password))?;
+    fs::write(&says, &auth.password)?;
     let result = images.pull(&reference).await;
     if let Err(status) = &result {
         assert!(!status.message().contains(&auth.password), "{status:?}");
     }
     assert_status(result, Code::FailedPrecondition, &["docker-credential-e2e", &registry.host()]);
 
-    help(&format!(r#"echo '{{"Username":"{}","Secret":"{}"}}'"#, auth.username, auth.password))?;
+    fs::write(&says, format!(r#"{{"Username":"{}","Secret":"{}"}}"#, auth.username, auth.password))?;
     assert_eq!(images.pull(&reference).await?, image.config().digest());
     // Once a pull, by the protocol's one word and the server's name.
     let question = format!("get\n{}\n", registry.host());
     assert_eq!(fs::read_to_string(&asked)?, question.repeat(2));
-    assert!(!daemon.process().log().contains(&auth.password), "the log has the secret");
+    let log = daemon.process().log();
+    assert!(log.contains("looking for this node's credentials"), "not all is logged");
+    assert!(!log.contains(&auth.password), "the log has the secret");
     Ok(())
 }
