@@ -38,6 +38,11 @@ impl KeyedLocks {
         taken
     }
 
+    /// The keys that are held, or waited for.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     /// [`KeyedLocks::lock`] of one key.
     pub async fn lock_one(&self, key: &str) -> KeyedGuard {
         self.lock(&BTreeSet::from([key.to_owned()])).await

@@ -59,6 +59,9 @@ impl ImageStore {
         let images = self.shared.client.images();
         self.recover(&images.list().await?).await?;
         let mut names: BTreeSet<String> = images.list().await?.into_iter().map(|r| r.name).collect();
+        // What is being read may have been deleted after its reading and before the subscription (found by the simulator,
+        // 2026-11-27). Before the index, which it is entered in meanwhile.
+        names.extend(self.refreshing());
         names.extend(self.index().names().map(str::to_owned));
         for name in names {
             // To leave one out that is being written would be not to know what was there before (found by the simulator,

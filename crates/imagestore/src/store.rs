@@ -162,6 +162,11 @@ impl ImageStore {
         Ok(())
     }
 
+    /// Names whose records are read, and not entered yet.
+    pub(crate) fn refreshing(&self) -> Vec<String> {
+        self.shared.refreshing.keys()
+    }
+
     /// Reads the records called `names` and enters what they now are; in the index they change at once. A document that
     /// cannot be read is an error: a pull that has just written it must not succeed with an image that is not shown.
     pub(crate) async fn refresh_all(&self, names: &BTreeSet<String>) -> Result<(), StoreError> {
