@@ -8,7 +8,7 @@ use refparse::Digest;
 
 use crate::index::Index;
 use crate::lookup::{self, Found};
-use crate::{ImageStore, StoreError};
+use crate::{ImageStore, KeyedGuard, StoreError};
 
 /// How often removal starts over because the image got a name that it did not have before.
 const ROUNDS_MAX: usize = 16;
@@ -30,14 +30,19 @@ impl ImageStore {
         // be true neither before the pull nor after it (found by the simulator, 2026-11-27).
         drop(self.shared.changing.lock_one(&lookup::record_name(image)).await);
         let mut wanted = image.to_owned();
+        // Held from round to round: a pull that comes between two would have its image taken by a removal that others have
+        // seen to be done before it (found by the simulator, 2026-11-27).
+        let mut held: Option<(BTreeSet<String>, KeyedGuard)> = None;
         for _ in 0..ROUNDS_MAX {
-            let Some(found) = lookup::find(&self.index(), &wanted)? else { return Ok(()) };
-            let keys = keys(&self.index(), &found);
-            let _ordered = self.shared.changing.lock(&keys).await;
-            // While this waited, a pull may have given the image another name, or a removal taken it away.
             let index = self.index();
             let Some(found) = lookup::find(&index, &wanted)? else { return Ok(()) };
-            if !keys.is_superset(&self::keys(&index, &found)) {
+            let keys = keys(&index, &found);
+            if held.as_ref().is_none_or(|(held, _)| !held.is_superset(&keys)) {
+                // While this waits, a pull may give the image another name, or a removal take it away. What is held goes
+                // first, so that no two wait for each other.
+                drop(held.take());
+                let guard = self.shared.changing.lock(&keys).await;
+                held = Some((keys, guard));
                 continue;
             }
             let records = records(&index, &found);

@@ -6,7 +6,7 @@ use scenarios::{image, on_host};
 use sim::registry::{Fault, Match, Rule};
 
 use crate::expect::{fully_there, is_shown, pull_works, records, there_or_gone};
-use crate::explore::{ensure, every_point, seeds, told};
+use crate::explore::{ensure, every_point, late, seeds, told};
 
 #[test]
 fn a_containerd_restarted_at_any_point_of_a_pull_has_the_image_fully_or_not_at_all() {
@@ -170,5 +170,36 @@ fn an_image_that_is_pulled_again_while_the_daemon_starts_is_listed_as_soon_as_it
         let (pulled, listed) = futures::join!(world.daemon().pull(&name), list);
         told(pulled)?;
         ensure(listed?.len() == 1, "it is not listed")
+    });
+}
+
+/// The tag is read for the index before it is deleted, and entered after the index was built anew: that its record came and
+/// went was told to nobody.
+#[test]
+fn a_tag_that_is_deleted_while_its_pull_enters_it_and_the_stream_is_broken_is_gone() {
+    const TAG_IS_CREATED: &str = "Images/Create localhost:5000/app:1 >";
+    const TAG_IS_READ: &str = "Images/Get localhost:5000/app:1 <";
+    late(&["break", TAG_IS_CREATED, "deletion", TAG_IS_READ], async |world| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let gate = world.gate();
+        gate.close();
+        let (name, images) = (on_host("app:1"), world.ctr_images());
+        let others = async {
+            gate.pass("break").await;
+            world.containerd().break_subscriptions("daemon1");
+            gate.pass("deletion").await;
+            told(images.delete(&name, None, false).await)?;
+            // Until the daemon has subscribed again and listed the records.
+            for _ in 0..500 {
+                gate.pass("after the deletion").await;
+            }
+            Ok::<_, String>(())
+        };
+        let (pulled, others) = futures::join!(world.daemon().pull(&name), others);
+        others?;
+        told(pulled)?;
+        told(world.check_at_rest().await)?;
+        ensure(!is_shown(world, &name).await?, "a deleted tag is shown")
     });
 }

@@ -7,7 +7,7 @@ use scenarios::{image, on_host};
 use sim::containerd::Fault;
 use tonic::Code;
 
-use crate::expect::{fully_gone, is_shown, pull_works, records, there_or_gone};
+use crate::expect::{fully_gone, fully_there, is_shown, pull_works, records, there_or_gone};
 use crate::explore::{ensure, every_point, late, seeds, told};
 
 #[test]
@@ -71,6 +71,30 @@ fn a_pull_whose_image_is_removed_before_the_plugin_showed_it_has_succeeded() {
         removed?;
         told(pulled)?;
         fully_gone(world, &app).await
+    });
+}
+
+/// The removal has taken the tag, and another client has made it anew and pulls.
+#[test]
+fn a_pull_that_comes_after_what_others_saw_of_a_removal_is_not_taken_by_it() {
+    late(&["again", "Images/Delete localhost:5000/app@"], async |world| {
+        let app = image(1);
+        world.registry().push("app", Some("1"), &app);
+        let name = on_host("app:1");
+        told(world.daemon().pull(&name).await)?;
+        let images = world.ctr_images();
+        let tag = told(images.get(&name).await)?;
+        let gate = world.gate();
+        gate.close();
+        let again = async {
+            gate.pass("again").await;
+            told(images.create(&tag).await)?;
+            told(world.daemon().pull(&name).await)
+        };
+        let (removed, pulled) = futures::join!(world.daemon().store().remove(&name), again);
+        told(removed)?;
+        pulled?;
+        fully_there(world, &app, "app", "1").await
     });
 }
 
