@@ -53,15 +53,11 @@ mod tests {
         assert_eq!(write_back.begun, PIECE_BYTES);
         // As if the first piece took long.
         let (go, gone) = std::sync::mpsc::channel::<()>();
-        let slow = tokio::task::spawn_blocking(move || gone.recv().unwrap());
-        let first = write_back.running.replace(slow).unwrap();
+        write_back.running = Some(tokio::task::spawn_blocking(move || gone.recv().unwrap()));
         write_back.advance(2 * PIECE_BYTES);
         assert_eq!(write_back.begun, PIECE_BYTES, "one at a time");
         go.send(()).unwrap();
-        write_back.running.replace(first).unwrap().await.unwrap();
-        while !write_back.running.as_ref().unwrap().is_finished() {
-            tokio::task::yield_now().await;
-        }
+        write_back.running.as_mut().unwrap().await.unwrap();
         write_back.advance(3 * PIECE_BYTES);
         assert_eq!(write_back.begun, 3 * PIECE_BYTES, "what came meanwhile goes along");
     }
