@@ -45,7 +45,7 @@ pub struct IngestStatus {
 #[derive(Clone, Debug)]
 pub struct Content {
     grpc: ContentClient<Service>,
-    /// For blobs of at least [`BULK_BYTES_MIN`].
+    /// For the bytes of blobs of at least [`BULK_BYTES_MIN`], and of those that are read as streams.
     bulk: ContentClient<Service>,
     deadlines: Deadlines,
 }
@@ -136,7 +136,7 @@ impl Content {
     /// [`ErrorKind::NotFound`] where there is none.
     pub async fn stream(&self, digest: &Digest) -> Result<ContentStream, CallError> {
         let request = pb::ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
-        let mut grpc = self.grpc.clone();
+        let mut grpc = self.bulk.clone();
         let call = grpc.read(request);
         let messages = within(self.deadlines.metadata, STREAM_OPERATION, digest.as_str(), call).await?;
         Ok(ContentStream { digest: digest.clone(), messages })
@@ -184,12 +184,7 @@ impl Content {
     /// # Cancel safety
     /// Dropping the future or the [`crate::Ingest`] leaves the bytes so far under `ingest_ref`, held by the lease.
     pub async fn ingest(&self, ingest_ref: &str, descriptor: &Descriptor) -> Result<IngestStart, CallError> {
-        let (expected, size) = (descriptor.digest.as_str(), descriptor.size);
-        crate::ingest::start(self.for_bytes(size), self.deadlines.metadata, ingest_ref, expected, size).await
-    }
-
-    fn for_bytes(&self, size: u64) -> ContentClient<Service> {
-        if size < BULK_BYTES_MIN { self.grpc.clone() } else { self.bulk.clone() }
+        self.start(ingest_ref, descriptor.digest.as_str(), descriptor.size).await
     }
 
     /// Begins to write a blob of `size` bytes whose digest is known when all of them are: see [`crate::Ingest::commit_as`].
@@ -200,15 +195,18 @@ impl Content {
     /// # Cancel safety
     /// As [`Content::ingest`].
     pub async fn ingest_unnamed(&self, ingest_ref: &str, size: u64) -> Result<Ingest, CallError> {
-        match crate::ingest::start(self.for_bytes(size), self.deadlines.metadata, ingest_ref, "", size)
-            .await?
-        {
+        match self.start(ingest_ref, "", size).await? {
             IngestStart::Open(ingest) => Ok(*ingest),
             IngestStart::Exists => {
                 let message = "containerd has a blob without a digest";
                 Err(CallError::local("ingest content", ingest_ref, ErrorKind::Other, message))
             }
         }
+    }
+
+    async fn start(&self, ingest_ref: &str, expected: &str, size: u64) -> Result<IngestStart, CallError> {
+        let grpc = if size < BULK_BYTES_MIN { &self.grpc } else { &self.bulk };
+        crate::ingest::start(grpc.clone(), self.deadlines.metadata, ingest_ref, expected, size).await
     }
 
     /// Every unfinished write, in the order of names.

@@ -10,7 +10,8 @@ use sim::image::{Blob, Compression, Image, ImageBuilder, Layer};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-async fn put(content: &Content, blob: &Blob) -> Descriptor {
+/// Writes `blob` into the store, unless it is there.
+pub(crate) async fn put(content: &Content, blob: &Blob) -> Descriptor {
     let digest = blob.digest().parse().unwrap();
     let descriptor = Descriptor::new(blob.media_type(), digest, blob.size());
     match content.ingest(blob.digest(), &descriptor).await.unwrap() {
