@@ -17,7 +17,7 @@ use crate::client::Shared;
 use crate::endpoint::Endpoint;
 use crate::error::{Failure, ProtocolError};
 use crate::node::Wallet;
-use crate::token_server::TokenServer;
+use crate::token_server::{self, TokenServer};
 use crate::url::{Origin, RedactedUrl};
 
 /// Most origins whose challenge is remembered; redirects to ever new hosts must not grow a session.
@@ -187,11 +187,10 @@ impl Authorizer {
             TokenRequest::new(challenge, &scopes, credential, &options).map_err(Failure::TokenRequest)
         };
         let request = ask(false)?;
-        let realm =
-            RedactedUrl::parse(&request.url).map_err(|error| Failure::from(ProtocolError::Url(error)))?;
+        let realm = token_server::realm(&request)?;
         self.check_may_dial(shared, &realm)?;
         let is_password = matches!(credential, Some(Credential::Basic { .. }));
-        let by_post = if is_password { Some(ask(true)?) } else { None };
+        let by_post = is_password.then(|| ask(true)).transpose()?;
         let secret = credential.and_then(secret_of).map(Secret::expose);
         let server = TokenServer { shared, endpoint, challenger: url, secret };
         let fetch = server.token(by_post, request);

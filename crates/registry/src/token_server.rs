@@ -101,7 +101,8 @@ fn may_be_for_the_method(failure: &Failure) -> bool {
     )
 }
 
-fn realm(request: &TokenRequest) -> Result<RedactedUrl, Failure> {
+/// Where `request` goes.
+pub(crate) fn realm(request: &TokenRequest) -> Result<RedactedUrl, Failure> {
     RedactedUrl::parse(&request.url).map_err(|error| ProtocolError::Url(error).into())
 }
 

@@ -1,6 +1,6 @@
 //! Tokens of all pulls, by what they are for and who asked; concurrent needs for one token make one request.
 //!
-//! Holds tokens only in memory. The request itself is the authorizer's.
+//! Holds tokens only in memory. The request itself is the token server's part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
