@@ -8,6 +8,7 @@ mod forward_proxy;
 mod link;
 mod nginx;
 mod object_store;
+mod proxy;
 mod relay;
 mod socks_proxy;
 

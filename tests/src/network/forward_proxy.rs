@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -12,24 +12,15 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::TcpStream;
+
+use super::proxy::{Proxy, State};
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
 /// A running proxy.
 #[derive(Debug)]
-pub struct ForwardProxy {
-    address: SocketAddr,
-    state: Arc<State>,
-    serving: JoinHandle<()>,
-}
-
-#[derive(Debug)]
-struct State {
-    names: BTreeMap<String, SocketAddr>,
-    requests: Mutex<Vec<String>>,
-}
+pub struct ForwardProxy(Proxy);
 
 impl ForwardProxy {
     /// Starts one that reaches the servers of `names` (`host:port`), and nothing else.
@@ -37,48 +28,32 @@ impl ForwardProxy {
     /// # Errors
     /// Where no port can be had.
     pub async fn start(names: BTreeMap<String, SocketAddr>) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let state = Arc::new(State { names, requests: Mutex::default() });
-        let shared = Arc::clone(&state);
-        let serving = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
-                connections.spawn(async move {
-                    let pass = service_fn(move |request| pass(Arc::clone(&state), request));
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), pass);
-                    let _ = connection.with_upgrades().await;
-                });
-            }
-        });
-        Ok(Self { address, state, serving })
+        let serve = |state: Arc<State>, stream| async move {
+            let pass = service_fn(move |request| pass(Arc::clone(&state), request));
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), pass);
+            connection.with_upgrades().await
+        };
+        Ok(Self(Proxy::start(names, serve).await?))
     }
 
     /// Its URL, for `HTTP_PROXY`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.0.address())
     }
 
     /// `METHOD target` of every request so far.
     pub fn requests(&self) -> Vec<String> {
-        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for ForwardProxy {
-    fn drop(&mut self) {
-        self.serving.abort();
+        self.0.requests()
     }
 }
 
 async fn pass(state: Arc<State>, request: Request<Incoming>) -> anyhow::Result<Response<Body>> {
     let line = format!("{} {}", request.method(), request.uri());
-    state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    state.note(line);
     let authority = request.uri().authority().context("no absolute URL")?;
     let target = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
-    let Some(address) = state.names.get(&target) else {
+    let Some(address) = state.server(&target) else {
         return Ok(Response::builder().status(StatusCode::BAD_GATEWAY).body(empty())?);
     };
     let server = TcpStream::connect(address).await?;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::TcpStream;
+
+use super::proxy::{Proxy, State};
 
 const VERSION: u8 = 5;
 const BY_PASSWORD: u8 = 2;
@@ -16,17 +17,7 @@ const DOMAIN: u8 = 3;
 
 /// A running proxy.
 #[derive(Debug)]
-pub struct SocksProxy {
-    address: SocketAddr,
-    state: Arc<State>,
-    serving: JoinHandle<()>,
-}
-
-#[derive(Debug)]
-struct State {
-    names: BTreeMap<String, SocketAddr>,
-    requests: Mutex<Vec<String>>,
-}
+pub struct SocksProxy(Proxy);
 
 impl SocksProxy {
     /// User and password that it lets in.
@@ -37,35 +28,18 @@ impl SocksProxy {
     /// # Errors
     /// Where no port can be had.
     pub async fn start(names: BTreeMap<String, SocketAddr>) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let state = Arc::new(State { names, requests: Mutex::default() });
-        let shared = Arc::clone(&state);
-        let serving = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                // A client that breaks the protocol sees its connection end, and its own error is the test's.
-                connections.spawn(pass(Arc::clone(&shared), stream));
-            }
-        });
-        Ok(Self { address, state, serving })
+        Ok(Self(Proxy::start(names, pass).await?))
     }
 
     /// Its URL with user and password, for a `proxy` of the configuration.
     pub fn url(&self) -> String {
         let (user, password) = Self::ACCOUNT;
-        format!("socks5h://{user}:{password}@{}", self.address)
+        format!("socks5h://{user}:{password}@{}", self.0.address())
     }
 
     /// `host:port` of every request so far.
     pub fn requests(&self) -> Vec<String> {
-        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for SocksProxy {
-    fn drop(&mut self) {
-        self.serving.abort();
+        self.0.requests()
     }
 }
 
@@ -85,8 +59,8 @@ async fn pass(state: Arc<State>, mut client: TcpStream) -> anyhow::Result<()> {
     ensure!(head == [VERSION, CONNECT, 0, DOMAIN], "no connect to a name: {head:?}");
     let name = String::from_utf8(counted(&mut client).await?)?;
     let target = format!("{name}:{}", client.read_u16().await?);
-    state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(target.clone());
-    let address = state.names.get(&target).with_context(|| format!("`{target}` is nowhere"))?;
+    state.note(target.clone());
+    let address = state.server(&target).with_context(|| format!("`{target}` is nowhere"))?;
     let mut server = TcpStream::connect(address).await?;
     // Succeeded, from 0.0.0.0:0.
     client.write_all(&[VERSION, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;

@@ -3,17 +3,37 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use k8s_cri::v1::AuthConfig;
+use sim::image::Image;
 use tests::{Access, Containerd, Daemon, Format, Registry, Version, assert_status, push, small};
 use tonic::Code;
 
+/// A registry that asks for a login, and a containerd that knows it.
+struct Private {
+    containerd: Containerd,
+    registry: Registry,
+    image: Image,
+    /// The image's, in the registry.
+    reference: String,
+    /// An account that may pull it.
+    auth: AuthConfig,
+}
+
+impl Private {
+    async fn start(version: Version) -> anyhow::Result<Self> {
+        let containerd = Containerd::start(version).await?;
+        let registry = Registry::start(Access::TlsAndToken).await?;
+        registry.announce(&containerd.certs_d())?;
+        let image = small("private")?;
+        push(&registry, "secret:1", &image, Format::Oci).await?;
+        let reference = registry.reference("secret:1");
+        let auth = registry.auth().expect("a registry with tokens has an account");
+        Ok(Self { containerd, registry, image, reference, auth })
+    }
+}
+
 pub(crate) async fn private_image_with_the_nodes_own_credentials(version: Version) -> anyhow::Result<()> {
-    let containerd = Containerd::start(version).await?;
-    let registry = Registry::start(Access::TlsAndToken).await?;
-    registry.announce(&containerd.certs_d())?;
-    let image = small("private")?;
-    push(&registry, "secret:1", &image, Format::Oci).await?;
-    let reference = registry.reference("secret:1");
-    let auth = registry.auth().expect("a registry with tokens has an account");
+    let Private { containerd, registry, image, reference, auth } = Private::start(version).await?;
 
     let secret = containerd.folder().join("credentials");
     fs::write(&secret, format!("username = \"{}\"\npassword = \"{}\"\n", auth.username, auth.password))?;
@@ -36,7 +56,7 @@ pub(crate) async fn private_image_with_the_nodes_own_credentials(version: Versio
     assert_eq!(images.pull(&reference).await?, image.config().digest());
 
     // Credentials that the kubelet sends are not replaced, wrong as they may be.
-    let wrong = k8s_cri::v1::AuthConfig { password: "wrong".to_owned(), ..auth };
+    let wrong = AuthConfig { password: "wrong".to_owned(), ..auth };
     let result = images.pull_as(&reference, Some(wrong)).await;
     assert_status(result, Code::Unauthenticated, &[&reference, "credentials refused"]);
     Ok(())
@@ -45,13 +65,7 @@ pub(crate) async fn private_image_with_the_nodes_own_credentials(version: Versio
 pub(crate) async fn private_image_with_credentials_from_a_helper_program(
     version: Version,
 ) -> anyhow::Result<()> {
-    let containerd = Containerd::start(version).await?;
-    let registry = Registry::start(Access::TlsAndToken).await?;
-    registry.announce(&containerd.certs_d())?;
-    let image = small("by helper")?;
-    push(&registry, "secret:1", &image, Format::Oci).await?;
-    let reference = registry.reference("secret:1");
-    let auth = registry.auth().expect("a registry with tokens has an account");
+    let Private { containerd, registry, image, reference, auth } = Private::start(version).await?;
 
     let programs = containerd.folder().join("programs");
     fs::create_dir(&programs)?;
