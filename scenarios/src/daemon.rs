@@ -71,7 +71,11 @@ impl Daemon {
         let puller = Puller::new(
             store.clone(),
             client,
-            PullerConfig { cri: Some(cri), unpack: UnpackConfig::default() },
+            // The layers of scenarios are small: where containerd has files, they go there.
+            PullerConfig {
+                cri: Some(cri),
+                unpack: UnpackConfig { file_bytes_min: 0, ..UnpackConfig::default() },
+            },
         );
         let follower = tokio::spawn({
             let store = store.clone();

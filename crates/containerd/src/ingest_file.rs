@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Longest file that names an ingest: namespace, number and name.
 const REF_BYTES_MAX: u64 = 4096;
@@ -10,8 +10,8 @@ const REF_BYTES_MAX: u64 = 4096;
 /// Ingests that are looked through; more than that are no node's.
 const INGESTS_MAX: usize = 10_000;
 
-/// Opens the bytes of the ingest `ingest_ref` of `namespace` in a content store at `root`. `None` where there is none, or
-/// more than one. Blocks.
+/// Opens the bytes of the ingest `ingest_ref` of `namespace` in a content store at `root`, to read and to write. `None`
+/// where there is none, or more than one. Blocks.
 ///
 /// containerd (1.6 to 2.3, `content/local`) keeps an ingest as `ingest/<anything>/` with the files `data` and `ref`; its
 /// metadata store calls it `<namespace>/<number>/<ingest_ref>` there.
@@ -34,7 +34,8 @@ pub fn open_ingest(root: &Path, namespace: &str, ingest_ref: &str) -> io::Result
             return Ok(None);
         }
     }
-    match found.map(|directory| File::open(directory.join("data"))) {
+    let open = |directory: PathBuf| File::options().read(true).write(true).open(directory.join("data"));
+    match found.map(open) {
         Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         opened => opened.transpose(),
     }

@@ -1,4 +1,4 @@
-//! Brings a file that another process writes to the disk, piece by piece.
+//! Brings a file that grows to the disk, piece by piece.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -19,8 +19,9 @@ pub(crate) struct WriteBack {
 }
 
 impl WriteBack {
-    pub(crate) fn new(file: File) -> WriteBack {
-        WriteBack { file: Arc::new(file), begun: 0, running: None }
+    /// Of what comes behind the first `length` bytes.
+    pub(crate) fn new(file: Arc<File>, length: u64) -> WriteBack {
+        WriteBack { file, begun: length, running: None }
     }
 
     /// Takes note that the file has `length` bytes. Neither waits nor fails: that the bytes are on the disk is what the
@@ -46,7 +47,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_disk_is_set_to_work_by_large_pieces_one_after_the_other() {
-        let mut write_back = WriteBack::new(tempfile::tempfile().unwrap());
+        let mut write_back = WriteBack::new(Arc::new(tempfile::tempfile().unwrap()), 0);
         write_back.advance(PIECE_BYTES - 1);
         assert!(write_back.running.is_none(), "too little");
         write_back.advance(PIECE_BYTES);

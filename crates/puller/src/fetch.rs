@@ -11,16 +11,13 @@ use tokio::time::Instant;
 
 use crate::PullError;
 use crate::gc_labels::Labels;
-use crate::source::{Chunk, Source, ingest_file};
+use crate::source::{Chunk, Source};
 
 /// How long another client of containerd may hold a blob's ingest without a new byte.
 const FOREIGN_STALL_MAX: Duration = Duration::from_secs(300);
 /// First and longest pause between two looks at it.
 const FOREIGN_POLL_MIN: Duration = Duration::from_millis(20);
 const FOREIGN_POLL_MAX: Duration = Duration::from_secs(1);
-
-/// Smallest layer whose sync takes long enough to begin it before.
-const WRITE_BACK_BYTES_MIN: u64 = 16 << 20;
 
 /// What a layer is called in errors and in the names of its writes.
 pub(crate) const LAYER: &str = "layer";
@@ -32,8 +29,31 @@ fn ingest_ref(what: &str, digest: &Digest) -> String {
 }
 
 /// Begins to write a blob; `None` where it is in the content store, and now under the lease. Waits while another
-/// client writes it.
+/// client writes it. Where somebody has written all of it and not made content of it, this does, with `labels`.
 pub(crate) async fn open(
+    client: &Client,
+    what: &'static str,
+    descriptor: &Descriptor,
+    labels: &Labels,
+) -> Result<Option<Ingest>, PullError> {
+    let Some(mut ingest) = open_as_found(client, what, descriptor).await? else { return Ok(None) };
+    if ingest.found() == 0 || ingest.found() != descriptor.size {
+        return Ok(Some(ingest));
+    }
+    ingest.keep_found();
+    match ingest.commit(labels).await {
+        Ok(_) => Ok(None),
+        // Those were other bytes.
+        Err(error) if error.kind() == ErrorKind::Mismatch => {
+            abort(&client.content(), &ingest_ref(what, &descriptor.digest)).await;
+            open_as_found(client, what, descriptor).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// As [`open`], and makes content of nothing.
+pub(crate) async fn open_as_found(
     client: &Client,
     what: &'static str,
     descriptor: &Descriptor,
@@ -44,16 +64,6 @@ pub(crate) async fn open(
     match when_free(&content, &ingest_ref, &descriptor.digest, start).await? {
         IngestStart::Exists => Ok(None),
         IngestStart::Open(ingest) => Ok(Some(*ingest)),
-    }
-}
-
-/// Has the bytes of a layer go to the disk while it comes, where that is worth it. For layers that are unpacked from the
-/// stream: pages that are written are let go of, and would have to be read again.
-pub(crate) async fn write_back(client: &Client, descriptor: &Descriptor, ingest: &mut Ingest) {
-    if descriptor.size >= WRITE_BACK_BYTES_MIN
-        && let Some(file) = ingest_file(client, ingest).await
-    {
-        ingest.write_back(file);
     }
 }
 
@@ -104,7 +114,7 @@ async fn offset_of(content: &Content, ingest_ref: &str) -> Result<u64, PullError
     Ok(ingests.iter().find(|ingest| ingest.ingest_ref == ingest_ref).map_or(0, |ingest| ingest.offset))
 }
 
-/// Brings a layer into the content store, unless it is there.
+/// Brings a layer into the content store, unless it is there: answers whether it did.
 ///
 /// # Errors
 /// [`PullError::Fetch`], [`PullError::Verify`]; [`PullError::Containerd`] where the store does not take it. The
@@ -117,8 +127,8 @@ pub(crate) async fn layer(
     session: &Session,
     descriptor: &Descriptor,
     labels: &Labels,
-) -> Result<(), PullError> {
-    let Some(ingest) = open(client, LAYER, descriptor).await? else { return Ok(()) };
+) -> Result<bool, PullError> {
+    let Some(ingest) = open(client, LAYER, descriptor, labels).await? else { return Ok(false) };
     let streamed = stream(client, session, descriptor, ingest, labels).await;
     if let Err(error) = &streamed {
         abort_unless_passing(client, descriptor, error).await;
@@ -150,7 +160,7 @@ async fn stream(
     descriptor: &Descriptor,
     mut ingest: Ingest,
     labels: &Labels,
-) -> Result<(), PullError> {
+) -> Result<bool, PullError> {
     let mut verifier = Verifier::new(descriptor.digest.clone(), descriptor.size);
     let mut source = Source::registry(client, session, descriptor, Some(&mut ingest)).await?;
     while let Some(Chunk { bytes, is_ingested }) = source.chunk().await? {
@@ -160,8 +170,7 @@ async fn stream(
         }
     }
     verifier.finish().map_err(|source| PullError::Verify { what: LAYER, source })?;
-    ingest.commit(labels).await?;
-    Ok(())
+    Ok(ingest.commit(labels).await?)
 }
 
 /// Writes a document that is in memory into the content store, or finds it there, and says whether it was found. Either
@@ -173,7 +182,7 @@ pub(crate) async fn document(
     bytes: bytes::Bytes,
     labels: &Labels,
 ) -> Result<bool, PullError> {
-    let Some(mut ingest) = open(client, what, descriptor).await? else { return Ok(true) };
+    let Some(mut ingest) = open(client, what, descriptor, labels).await? else { return Ok(true) };
     ingest.write(bytes).await?;
     Ok(!ingest.commit(labels).await?)
 }

@@ -20,6 +20,7 @@ mod error;
 mod fetch;
 mod gc_labels;
 mod in_flight;
+mod layer_ingest;
 mod pull;
 mod puller;
 mod source;

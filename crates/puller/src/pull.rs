@@ -95,6 +95,7 @@ async fn bring(
         session,
         turns,
         limits: how.limits,
+        file_bytes_min: how.file_bytes_min,
         fetching: &shared.unpacking,
     };
     let mut made = converting.of(resolved).await?;
@@ -129,6 +130,7 @@ async fn bring(
         method: how.method,
         layers,
         limits: how.limits,
+        file_bytes_min: how.file_bytes_min,
         turns,
         unpacking: &shared.unpacking,
     };

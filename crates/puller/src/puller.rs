@@ -13,6 +13,9 @@ use crate::PullError;
 use crate::in_flight::InFlight;
 use crate::workers::Workers;
 
+/// Where opening an ingest twice costs as much as sending its bytes.
+const FILE_BYTES_MIN: u64 = 4 << 20;
+
 /// What a puller is given.
 #[derive(Clone, Debug)]
 pub struct PullerConfig {
@@ -35,6 +38,9 @@ pub struct UnpackConfig {
     pub niceness: i32,
     /// What a layer may be.
     pub limits: Limits,
+    /// Smallest layer, in bytes, that is written into the content store's own file where that is on this machine, and not
+    /// over containerd's API. To do so costs two transactions of containerd's more, and saves the copying of the bytes.
+    pub file_bytes_min: u64,
 }
 
 /// Who writes the files of a layer.
@@ -67,6 +73,7 @@ impl Default for UnpackConfig {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             niceness: 0,
             limits: Limits::default(),
+            file_bytes_min: FILE_BYTES_MIN,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Images that have layers in common, and names for them.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use containerd::{Ingest, IngestStart, Prepared};
+use containerd::{ErrorKind, Ingest, IngestStart, Prepared};
 use oci::Descriptor;
 use puller::Origin;
 use scenarios::{Unpacking, World, image, on_host, run};
@@ -303,4 +304,63 @@ fn a_layer_that_another_client_stops_writing_is_an_error_in_time() {
         pull_works(world, &app, "app", "1").await?;
         Ok(at.step() == 0)
     });
+}
+
+/// What another client does with a layer's write that it finds free: the daemon's own, between its last byte in the file
+/// and the commit.
+#[derive(Clone, Copy, Debug)]
+enum Meddling {
+    BeginsAnew,
+    Commits,
+    Aborts,
+}
+
+/// Answers whether there was something to meddle with.
+async fn meddle(world: &World, app: &Image, how: Meddling) -> Told<bool> {
+    let blob = &app.layer_blobs()[0];
+    let descriptor = Descriptor::new(blob.media_type(), told(blob.digest().parse())?, blob.size());
+    let (content, name) = (world.ctr().content(), format!("layer-{}", blob.digest()));
+    let mut ingest = match content.ingest(&name, &descriptor).await {
+        Ok(IngestStart::Open(ingest)) if ingest.found() > 0 => *ingest,
+        Err(error) if error.kind() != ErrorKind::Locked => return Err(error.to_string()),
+        _ => return Ok(false),
+    };
+    match how {
+        Meddling::BeginsAnew => {
+            told(ingest.write("something else".into()).await)?;
+            ensure(ingest.commit(&BTreeMap::new()).await.is_err(), "containerd took something else")?;
+        }
+        Meddling::Commits => {
+            ingest.keep_found();
+            told(ingest.commit(&BTreeMap::new()).await)?;
+        }
+        Meddling::Aborts => {
+            drop(ingest);
+            told(content.abort(&name).await)?;
+        }
+    }
+    Ok(true)
+}
+
+#[test]
+fn a_layer_whose_write_another_client_takes_before_it_is_content_is_there_all_the_same() {
+    for how in [Meddling::BeginsAnew, Meddling::Commits, Meddling::Aborts] {
+        let met = Cell::new(0);
+        every_point(async |world, at| {
+            let app = image(1);
+            world.registry().push("app", Some("1"), &app);
+            let gate = world.gate().clone();
+            gate.close();
+            let meddled = Cell::new(Ok(false));
+            let meddles = async { meddled.set(meddle(world, &app, how).await) };
+            let name = on_host("app:1");
+            let (pulled, came) = at.beside(&gate, "meddle", world.daemon().pull(&name), meddles).await;
+            met.set(met.get() + usize::from(meddled.into_inner()?));
+            gate.open();
+            told(pulled)?;
+            fully_there(world, &app, "app", "1").await?;
+            Ok(came)
+        });
+        assert!(met.get() > 0, "{how:?} met no free write");
+    }
 }

@@ -16,8 +16,14 @@ use crate::explore::{Told, ensure, every_point, told};
 const WHY: &str = "planted refusal";
 
 /// What a pull does without: a lease that containerd does not delete is left to the recovery at the next start, a snapshot
-/// that it does not remove to the collector, and the plugin is asked for the image until it answers.
-const DOES_WITHOUT: [&str; 3] = ["Leases/Delete", "Snapshots/Remove", "ImageService/ImageStatus"];
+/// that it does not remove to the collector, the plugin is asked for the image until it answers, and layers go over the API
+/// where containerd does not say where its files are.
+const DOES_WITHOUT: [&str; 4] = [
+    "Leases/Delete",
+    "Snapshots/Remove",
+    "ImageService/ImageStatus",
+    "Introspection/Plugins type==io.containerd.content.v1",
+];
 
 /// What a pull asks for when its records are written, to show the image.
 const ENTERS: [&str; 2] = ["Images/Get", "Content/Read"];

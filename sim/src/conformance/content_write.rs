@@ -13,7 +13,7 @@ use crate::image::Blob;
 const ON_COMMIT: [(&str, &str); 2] = [("on", "commit"), ("containerd.io/gc.root", "1")];
 
 /// One open write stream.
-struct Writer {
+pub(super) struct Writer {
     requests: mpsc::UnboundedSender<WriteContentRequest>,
     responses: Streaming<api::WriteContentResponse>,
     reference: String,
@@ -21,7 +21,7 @@ struct Writer {
 
 impl Writer {
     /// Opens the stream with a `STAT`, as containerd's own client does. A refusal comes with the headers.
-    async fn open(
+    pub(super) async fn open(
         subject: &Subject,
         reference: &str,
         expected: &str,
@@ -47,7 +47,11 @@ impl Writer {
         Ok(self.responses.message().await?.expect("a response per message"))
     }
 
-    async fn write(&mut self, offset: usize, data: &[u8]) -> Result<api::WriteContentResponse, Status> {
+    pub(super) async fn write(
+        &mut self,
+        offset: usize,
+        data: &[u8],
+    ) -> Result<api::WriteContentResponse, Status> {
         self.send(WriteContentRequest {
             action: WriteAction::Write.into(),
             r#ref: self.reference.clone(),
@@ -58,7 +62,7 @@ impl Writer {
         .await
     }
 
-    async fn commit(&mut self, offset: usize, expected: &str, total: i64) -> Result<(), Status> {
+    pub(super) async fn commit(&mut self, offset: usize, expected: &str, total: i64) -> Result<(), Status> {
         self.send(WriteContentRequest {
             action: WriteAction::Commit.into(),
             r#ref: self.reference.clone(),
@@ -73,24 +77,24 @@ impl Writer {
     }
 
     /// Ends the stream and waits until the server has let go of the ingest.
-    async fn close(self) {
+    pub(super) async fn close(self) {
         let Writer { requests, mut responses, .. } = self;
         drop(requests);
         while responses.message().await.unwrap().is_some() {}
     }
 }
 
-async fn status(subject: &Subject, reference: &str) -> Result<api::Status, Status> {
+pub(super) async fn status(subject: &Subject, reference: &str) -> Result<api::Status, Status> {
     let request = subject.request(api::StatusRequest { r#ref: reference.to_owned() });
     Ok(subject.content().status(request).await?.into_inner().status.unwrap())
 }
 
-async fn info(subject: &Subject, blob: &Blob) -> Result<api::Info, Status> {
+pub(super) async fn info(subject: &Subject, blob: &Blob) -> Result<api::Info, Status> {
     let request = subject.request(api::InfoRequest { digest: blob.digest().to_owned() });
     Ok(subject.content().info(request).await?.into_inner().info.unwrap())
 }
 
-fn size(blob: &Blob) -> i64 {
+pub(super) fn size(blob: &Blob) -> i64 {
     i64::try_from(blob.size()).unwrap()
 }
 

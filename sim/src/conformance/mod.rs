@@ -1,11 +1,13 @@
 //! What the product relies on in containerd, as bodies that run against the fake and against the real thing.
 //!
 //! A body takes a [`Subject`], asserts, and cleans up nothing: give each a namespace of its own. It panics when
-//! containerd behaves otherwise, as a test does. [`all`] lists every body.
+//! containerd behaves otherwise, as a test does. [`all`] lists those that need nothing but the API, [`on_disk`] those that
+//! look into its directories.
 
 #![expect(clippy::unwrap_used, reason = "the bodies are tests")]
 
 mod content;
+mod content_file;
 mod content_write;
 mod cri;
 mod diff;
@@ -66,9 +68,9 @@ impl fmt::Debug for Body {
 }
 
 macro_rules! bodies {
-    ($($module:ident $held:literal { $($body:ident,)* })*) => {
-        /// Every body, grouped by service.
-        pub fn all() -> Vec<Body> {
+    ($(#[$doc:meta])* $name:ident: $($module:ident $held:literal { $($body:ident,)* })*) => {
+        $(#[$doc])*
+        pub fn $name() -> Vec<Body> {
             vec![$($(Body {
                 name: concat!(stringify!($module), "::", stringify!($body)),
                 is_held: $held,
@@ -79,6 +81,18 @@ macro_rules! bodies {
 }
 
 bodies! {
+    /// Bodies about what the directories of containerd hold, which are on this machine.
+    on_disk:
+    content_file true {
+        what_is_in_the_file_counts_when_the_ingest_is_opened_again,
+        what_is_in_the_file_is_unknown_to_a_writer_that_was_open_before,
+        what_was_written_into_the_file_is_cut_off_by_a_write_at_zero,
+    }
+}
+
+bodies! {
+    /// Every body that needs nothing but the API, grouped by service.
+    all:
     content true {
         a_missing_blob_is_not_found,
         a_malformed_digest_is_an_invalid_argument,

@@ -1,5 +1,4 @@
-//! Snapshots as real directories, for fakes whose client writes into upper directories itself; ingests as files, for those
-//! whose client reads what it had begun to write.
+//! Snapshots as real directories, for fakes whose client writes into upper directories itself.
 //!
 //! Owns the layout `<root>/snapshots/<id>/{fs,work}` of the overlay snapshotter and the translation between such
 //! a directory and a [`Tree`]. Nothing here mounts anything. Without the privilege to change owners, owners are
@@ -53,25 +52,6 @@ pub(crate) fn sweep(shared: &Shared) {
             let _left = fs::remove_dir_all(Path::new(&root).join("snapshots").join(id.to_string()));
         }
     }
-}
-
-/// Makes the directory of the content store's ingests anew, as `content/local` lays it out.
-pub(crate) fn show_ingests(shared: &Shared) -> io::Result<()> {
-    if shared.options().directory.is_none() {
-        return Ok(());
-    }
-    let root = Path::new(&shared.options().content_root()).join("ingest");
-    match fs::remove_dir_all(&root) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => fs::create_dir_all(&root)?,
-    }
-    for (key, data) in &shared.lock().ingests {
-        let directory = root.join(key.replace('/', "_"));
-        fs::create_dir(&directory)?;
-        fs::write(directory.join("ref"), key)?;
-        fs::write(directory.join("data"), &data.bytes)?;
-    }
-    Ok(())
 }
 
 /// Bytes on disk and inodes; `None` when the fake keeps no directories.

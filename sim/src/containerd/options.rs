@@ -41,7 +41,7 @@ pub struct Options {
     pub clock: Clock,
     /// Names of the snapshotters. Default: `overlayfs`.
     pub snapshotters: Vec<String>,
-    /// Keeps snapshots as directories below this one, and shows interrupted writes as files there. Default: none, all is
+    /// Keeps snapshots as directories below this one, and unfinished writes as files. Default: none, all is
     /// kept in memory.
     pub directory: Option<PathBuf>,
     /// Whether the CRI plugin runs. Default: yes.

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tonic::Status;
 
+use super::content::IngestBytes;
 use super::context::Context;
 use super::events::Subscriber;
 use super::failure;
@@ -80,9 +81,9 @@ pub(crate) struct IngestRecord {
     pub(crate) expires_at: Option<SystemTime>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct IngestData {
-    pub(crate) bytes: BytesMut,
+    pub(crate) bytes: IngestBytes,
     pub(crate) total: i64,
     pub(crate) started_at: SystemTime,
     pub(crate) updated_at: SystemTime,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sim::conformance::{Subject, all, registry as bodies};
+use sim::conformance::{Subject, all, on_disk, registry as bodies};
 use sim::containerd;
 use tests::{Access, Containerd, Format, Registry, Version, push, small};
 
@@ -20,7 +20,7 @@ pub(crate) async fn simulator_behaves_as_this_containerd(version: Version) -> an
         Version::V2 => containerd::Version::V2_3,
     };
     let mut failures = Vec::new();
-    for (number, body) in all().into_iter().enumerate() {
+    for (number, body) in [all(), on_disk()].concat().into_iter().enumerate() {
         let subject = Subject::new(containerd.channel().await?, &format!("body-{number}"), simulated);
         let run = tokio::spawn(async move { tokio::time::timeout(BODY_TIME_MAX, body.run(subject)).await });
         match run.await {

@@ -28,6 +28,8 @@ pub(crate) struct Conversion<'a> {
     pub(crate) session: &'a Session,
     pub(crate) turns: &'a Turns,
     pub(crate) limits: Limits,
+    /// See [`crate::UnpackConfig`].
+    pub(crate) file_bytes_min: u64,
     /// Files of artifacts that are being fetched, by their ids, so that two pulls do not fetch the same.
     pub(crate) fetching: &'a KeyedLocks,
 }

@@ -13,6 +13,7 @@ use registry::Resolved;
 
 use super::{Conversion, FETCHED_AT_ONCE, Made};
 use crate::gc_labels::{self, Labels};
+use crate::layer_ingest::LayerIngest;
 use crate::source::Source;
 use crate::unpack::{LayerStream, Measured};
 use crate::{PullError, fetch};
@@ -68,7 +69,7 @@ impl Conversion<'_> {
             return Err(PullError::LayerSize { digest, bytes: size, max: LAYER_BYTES_MAX });
         }
         let descriptor = Descriptor::new(LAYER_GZIP, digest.clone(), size);
-        match fetch::open(client, fetch::LAYER, &descriptor).await? {
+        match fetch::open(client, fetch::LAYER, &descriptor, &self.source()).await? {
             // Another pull has written it since; the call has put it under the lease.
             None => self.found(client.content().info(digest).await?).await,
             Some(ingest) => {
@@ -86,14 +87,15 @@ impl Conversion<'_> {
         let blob = self.session.blob(descriptor, 0).await;
         let blob = blob.map_err(|source| PullError::Fetch { what: fetch::LAYER, source })?;
         let source = Source::Registry(Box::new(blob));
+        let client = self.lease.client();
+        let ingest = LayerIngest::new(client, descriptor, ingest, self.file_bytes_min).await;
         let (measured, ingest) = self.stream(descriptor).measure(source, Some(ingest)).await?;
         let labels = labels(&measured);
         if let Some(ingest) = ingest {
-            let source = gc_labels::source(self.reference, &Labels::new());
-            let all = labels.clone().into_iter().chain(source).collect();
+            let all = labels.clone().into_iter().chain(self.source()).collect();
             // Committed by another client, it does not have these labels.
-            if !ingest.commit(&all).await? {
-                self.lease.client().content().set_labels(&descriptor.digest, &labels).await?;
+            if !ingest.commit(client, self.session, descriptor, &all).await? {
+                client.content().set_labels(&descriptor.digest, &labels).await?;
             }
         }
         Ok(layer(descriptor.size, measured))
@@ -110,6 +112,11 @@ impl Conversion<'_> {
         let (measured, _) = self.stream(&descriptor).measure(source, None).await?;
         content.set_labels(&descriptor.digest, &labels(&measured)).await?;
         Ok(layer(info.size, measured))
+    }
+
+    /// The label that says where a layer comes from.
+    fn source(&self) -> Labels {
+        gc_labels::source(self.reference, &Labels::new()).into_iter().collect()
     }
 
     fn stream<'a>(&'a self, descriptor: &'a Descriptor) -> LayerStream<'a> {

@@ -27,6 +27,7 @@ use super::overlay::{self, Upper};
 use super::plan::Layer;
 use super::snapshot::{Active, Snapshotting};
 use crate::gc_labels::{self, Labels};
+use crate::layer_ingest::LayerIngest;
 use crate::puller::Layers;
 use crate::source::Source;
 use crate::{PullError, fetch};
@@ -38,7 +39,7 @@ const LAYERS_AT_ONCE: usize = 6;
 /// What becomes of a layer's compressed bytes, once it is unpacked.
 enum Bytes {
     /// They are written, and to be made content.
-    Ingested(Box<Ingest>),
+    Ingested(LayerIngest),
     /// They were content before.
     Stored,
     /// They are gone.
@@ -200,13 +201,10 @@ impl Direct<'_> {
     /// From the registry, or the content store that has it, into `directory`.
     async fn stream(&self, layer: &Layer, directory: &Path) -> Result<(Deferred, Bytes), PullError> {
         let client = self.unpack.lease.client();
-        let mut ingest = match self.unpack.layers {
-            Layers::Keep => fetch::open(client, fetch::LAYER, &layer.descriptor).await?,
+        let ingest = match self.unpack.layers {
+            Layers::Keep => fetch::open(client, fetch::LAYER, &layer.descriptor, &self.source()).await?,
             Layers::Discard => None,
         };
-        if let Some(ingest) = &mut ingest {
-            fetch::write_back(client, &layer.descriptor, ingest).await;
-        }
         let is_ingesting = ingest.is_some();
         let streamed = self.stream_into(layer, directory, ingest).await;
         if let Err(error) = &streamed
@@ -223,7 +221,7 @@ impl Direct<'_> {
         directory: &Path,
         mut ingest: Option<Ingest>,
     ) -> Result<(Deferred, Bytes), PullError> {
-        let Unpack { lease, session, limits, layers, .. } = *self.unpack;
+        let Unpack { lease, session, limits, layers, file_bytes_min, .. } = *self.unpack;
         let turns = self.unpack.turns.of_layer(layer.number);
         let descriptor = &layer.descriptor;
         let is_stored = layers == Layers::Keep && ingest.is_none();
@@ -231,6 +229,10 @@ impl Direct<'_> {
             Source::Content(Box::new(lease.client().content().stream(&descriptor.digest).await?))
         } else {
             Source::registry(lease.client(), session, descriptor, ingest.as_mut()).await?
+        };
+        let ingest = match ingest {
+            Some(ingest) => Some(LayerIngest::new(lease.client(), descriptor, ingest, file_bytes_min).await),
+            None => None,
         };
         let path = directory.to_owned();
         let opened = turns.run(0, move || overlay::open(&path)).await?;
@@ -241,7 +243,7 @@ impl Direct<'_> {
         let (deferred, ingest) =
             LayerStream { turns, descriptor, limits }.run(source, ingest, target).await?;
         let bytes = match ingest {
-            Some(ingest) => Bytes::Ingested(Box::new(ingest)),
+            Some(ingest) => Bytes::Ingested(ingest),
             None if is_stored => Bytes::Stored,
             None => Bytes::Discarded,
         };
@@ -251,25 +253,30 @@ impl Direct<'_> {
     /// Makes content of a layer's bytes, with the labels that say what they are.
     async fn keep(&self, layer: &Layer, bytes: Bytes) -> Result<(), PullError> {
         let uncompressed = Labels::from([(UNCOMPRESSED.to_owned(), layer.diff_id.to_string())]);
+        let Unpack { lease, session, .. } = self.unpack;
         match bytes {
             Bytes::Discarded => return Ok(()),
             Bytes::Stored => {}
             Bytes::Ingested(ingest) => {
-                let source = gc_labels::source(self.unpack.reference, &Labels::new());
-                let all = uncompressed.clone().into_iter().chain(source).collect();
-                match ingest.commit(&all).await {
+                let all = uncompressed.clone().into_iter().chain(self.source()).collect();
+                match ingest.commit(lease.client(), session, &layer.descriptor, &all).await {
                     Ok(true) => return Ok(()),
                     // By another client, without these labels.
                     Ok(false) => {}
                     Err(error) => {
-                        fetch::abort_layer(self.unpack.lease.client(), &layer.descriptor.digest).await;
-                        return Err(error.into());
+                        fetch::abort_unless_passing(lease.client(), &layer.descriptor, &error).await;
+                        return Err(error);
                     }
                 }
             }
         }
-        let content = self.unpack.lease.client().content();
+        let content = lease.client().content();
         Ok(content.set_labels(&layer.descriptor.digest, &uncompressed).await?)
+    }
+
+    /// The label that says where a layer comes from.
+    fn source(&self) -> Labels {
+        gc_labels::source(self.unpack.reference, &Labels::new()).into_iter().collect()
     }
 
     async fn commit_first(

@@ -12,13 +12,13 @@
 use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
-use containerd::Ingest;
 use layer::{DecompressError, Decompressor, Deferred, Form, Hasher, Limits, UnpackError, Unpacker, Verifier};
 use oci::{Descriptor, DiffId};
 use tokio::sync::mpsc;
 
 use crate::PullError;
 use crate::fetch::LAYER;
+use crate::layer_ingest::LayerIngest;
 use crate::source::{Chunk, Source};
 use crate::workers::LayerTurns;
 
@@ -67,9 +67,9 @@ impl LayerStream<'_> {
     pub(crate) async fn run(
         &self,
         source: Source<'_>,
-        ingest: Option<Ingest>,
+        ingest: Option<LayerIngest>,
         target: Target<'_>,
-    ) -> Result<(Deferred, Option<Ingest>), PullError> {
+    ) -> Result<(Deferred, Option<LayerIngest>), PullError> {
         self.stages(source, ingest, |outputs| self.untar(target, outputs)).await
     }
 
@@ -77,9 +77,9 @@ impl LayerStream<'_> {
     pub(super) async fn stages<T, L: Future<Output = Result<Result<T, PullError>, PullError>>>(
         &self,
         source: Source<'_>,
-        ingest: Option<Ingest>,
+        ingest: Option<LayerIngest>,
         last: impl FnOnce(Outputs) -> L,
-    ) -> Result<(T, Option<Ingest>), PullError> {
+    ) -> Result<(T, Option<LayerIngest>), PullError> {
         let (inputs, inflating) = mpsc::channel(1);
         let (hashed, verifying) = mpsc::channel(1);
         let (outputs, filled) = mpsc::channel(1);
@@ -257,9 +257,9 @@ async fn gather(
 }
 
 async fn store(
-    ingest: Option<Ingest>,
+    ingest: Option<LayerIngest>,
     mut chunks: mpsc::Receiver<Bytes>,
-) -> Result<Option<Ingest>, PullError> {
+) -> Result<Option<LayerIngest>, PullError> {
     let Some(mut ingest) = ingest else { return Ok(None) };
     while let Some(bytes) = chunks.recv().await {
         ingest.write(bytes).await?;

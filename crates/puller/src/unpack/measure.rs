@@ -1,11 +1,11 @@
 //! What a layer unpacks to, without unpacking it: for documents that do not say.
 
-use containerd::Ingest;
 use layer::{Hasher, UnpackError};
 use oci::DiffId;
 
 use super::layer_stream::{Filled, LayerStream, Outputs};
 use crate::PullError;
+use crate::layer_ingest::LayerIngest;
 use crate::source::Source;
 
 /// What was measured on a layer.
@@ -29,8 +29,8 @@ impl LayerStream<'_> {
     pub(crate) async fn measure(
         &self,
         source: Source<'_>,
-        ingest: Option<Ingest>,
-    ) -> Result<(Measured, Option<Ingest>), PullError> {
+        ingest: Option<LayerIngest>,
+    ) -> Result<(Measured, Option<LayerIngest>), PullError> {
         self.stages(source, ingest, |outputs| self.hash(outputs)).await
     }
 

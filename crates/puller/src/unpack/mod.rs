@@ -39,6 +39,8 @@ pub(crate) struct Unpack<'a> {
     pub(crate) method: Method,
     pub(crate) layers: Layers,
     pub(crate) limits: Limits,
+    /// See [`crate::UnpackConfig`].
+    pub(crate) file_bytes_min: u64,
     pub(crate) turns: &'a Turns,
     /// Layers that are being unpacked, by chain id, so that two pulls do not do the same.
     pub(crate) unpacking: &'a KeyedLocks,

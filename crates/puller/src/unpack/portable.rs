@@ -56,7 +56,7 @@ impl Portable<'_> {
     async fn fetch(&self, layer: &Layer) -> Result<(), PullError> {
         let Unpack { reference, lease, session, .. } = self.unpack;
         let labels: Labels = gc_labels::source(reference, &Labels::new()).into_iter().collect();
-        fetch::layer(lease.client(), session, &layer.descriptor, &labels).await
+        fetch::layer(lease.client(), session, &layer.descriptor, &labels).await.map(drop)
     }
 
     async fn apply_and_commit(&self, layer: &Layer, active: &Active) -> Result<(), PullError> {

@@ -3,6 +3,7 @@
 //! This file answers the unary calls; [`read`] and [`write`] own the two streams. Semantics of
 //! core/metadata/content.go and plugins/services/content/contentserver, v2.3.4.
 
+mod ingest_bytes;
 mod read;
 mod write;
 
@@ -23,6 +24,7 @@ use super::shared::Shared;
 use super::state::{ContentRecord, IngestData};
 use crate::digest;
 use crate::stub::content::content_server::Content;
+pub(crate) use ingest_bytes::IngestBytes;
 
 /// Infos in one message of a listing.
 const LIST_BATCH: usize = 100;
@@ -213,7 +215,7 @@ fn status(reference: &str, data: &IngestData) -> api::Status {
         started_at: Some(Timestamp::from(data.started_at)),
         updated_at: Some(Timestamp::from(data.updated_at)),
         r#ref: reference.to_owned(),
-        offset: length(&data.bytes),
+        offset: data.bytes.length().unwrap_or(0),
         total: data.total,
         expected: String::new(),
     }

@@ -11,17 +11,20 @@ use containerd_client::services::v1::WriteAction;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use prost_types::Timestamp;
+use std::collections::btree_map::Entry;
+use std::io;
 use std::time::{Duration, SystemTime};
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status, Streaming};
 
+use super::ingest_bytes::IngestBytes;
 use super::length;
 use crate::containerd::caller::Caller;
 use crate::containerd::context::Context;
-use crate::containerd::directory;
 use crate::containerd::events::publish;
 use crate::containerd::failure;
 use crate::containerd::labels::{self, Labels};
+use crate::containerd::options::Options;
 use crate::containerd::point::Point;
 use crate::containerd::shared::Shared;
 use crate::containerd::state::{ContentRecord, IngestData, IngestRecord, State};
@@ -47,11 +50,6 @@ pub(super) async fn serve(
     let context = Context::read(&headers)?;
     let mut writer = Writer::open(shared, context, caller, &first)?;
     let response = writer.step(first).await?;
-    if response.offset > 0 {
-        // Nobody looks into the directory before: no write that goes on is read there.
-        directory::show_ingests(&writer.shared)
-            .map_err(|error| Status::unknown(format!("cannot show the ingests: {error}")))?;
-    }
     Ok(Response::new(responses(writer, requests, response).boxed()))
 }
 
@@ -81,8 +79,9 @@ fn responses(
 
 /// Where the bytes of a writer are.
 enum Backing {
-    /// In an ingest of this name; the hash has seen all of them.
-    Ingest { key: String, hasher: Box<Hasher> },
+    /// In an ingest of this name. The hash has seen all up to the offset; what another process writes into the file is not
+    /// known to this writer.
+    Ingest { key: String, offset: i64, hasher: Box<Hasher> },
     /// In a blob of another namespace that is taken over as it is.
     Shared { digest: String, size: i64 },
 }
@@ -159,12 +158,13 @@ impl Writer {
                 (Backing::Shared { digest: expected.clone(), size }, false)
             }
             None => {
-                let data = resume(state, &key, first.total, now);
+                let data = resume(state, shared.options(), &key, first.total, now)?;
+                let bytes = data.bytes.read().map_err(unusable)?;
                 let mut hasher = Box::new(Hasher::for_digest(&expected));
-                hasher.update(&data.bytes);
+                hasher.update(&bytes);
                 total = first.total;
                 state.locks.insert(key.clone());
-                (Backing::Ingest { key: key.clone(), hasher }, true)
+                (Backing::Ingest { key: key.clone(), offset: length(&bytes), hasher }, true)
             }
         };
         drop(guard);
@@ -264,10 +264,10 @@ impl Writer {
     fn status(&self) -> Result<(i64, SystemTime, SystemTime), Status> {
         match &self.backing {
             Backing::Shared { size, .. } => Ok((*size, self.opened_at, self.opened_at)),
-            Backing::Ingest { key, .. } => {
+            Backing::Ingest { key, offset, .. } => {
                 let state = self.shared.lock();
                 let data = state.ingests.get(key).ok_or_else(|| gone(key))?;
-                Ok((length(&data.bytes), data.started_at, data.updated_at))
+                Ok((*offset, data.started_at, data.updated_at))
             }
         }
     }
@@ -291,36 +291,38 @@ impl Writer {
         let bytes =
             if keep { state.blobs.get(digest).cloned().unwrap_or_default() } else { Default::default() };
         let total = length(&bytes);
-        let data = resume(state, &self.key, total, now);
-        data.bytes.clear();
-        data.bytes.extend_from_slice(&bytes);
+        let data = resume(state, self.shared.options(), &self.key, total, now)?;
+        data.bytes.clear().map_err(unusable)?;
+        data.bytes.write(&bytes, 0).map_err(unusable)?;
         state.locks.insert(self.key.clone());
         drop(guard);
         let mut hasher = Box::new(Hasher::for_digest(&self.expected));
         hasher.update(&bytes);
         self.locked = true;
-        self.backing = Backing::Ingest { key: self.key.clone(), hasher };
+        self.backing = Backing::Ingest { key: self.key.clone(), offset: total, hasher };
         Ok(())
     }
 
     fn truncate(&mut self) -> Result<(), Status> {
         self.unshare(false)?;
-        if let Backing::Ingest { key, hasher } = &mut self.backing {
+        if let Backing::Ingest { key, offset, hasher } = &mut self.backing {
             **hasher = Hasher::for_digest(&self.expected);
+            *offset = 0;
             let mut state = self.shared.lock();
-            state.ingests.get_mut(key).ok_or_else(|| gone(key))?.bytes.clear();
+            state.ingests.get_mut(key).ok_or_else(|| gone(key))?.bytes.clear().map_err(unusable)?;
         }
         Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), Status> {
         self.unshare(true)?;
-        if let Backing::Ingest { key, hasher } = &mut self.backing {
+        if let Backing::Ingest { key, offset, hasher } = &mut self.backing {
             hasher.update(bytes);
             let now = self.shared.now();
             let mut state = self.shared.lock();
             let data = state.ingests.get_mut(key).ok_or_else(|| gone(key))?;
-            data.bytes.extend_from_slice(bytes);
+            data.bytes.write(bytes, *offset).map_err(unusable)?;
+            *offset += length(bytes);
             data.updated_at = now;
         }
         Ok(())
@@ -345,15 +347,15 @@ impl Writer {
                 self.committed = true;
                 (digest.clone(), *size, None)
             }
-            Backing::Ingest { key, hasher } => {
+            Backing::Ingest { key, hasher, .. } => {
                 let data = state.ingests.get(key).ok_or_else(|| gone(key))?;
-                let size = length(&data.bytes);
+                let size = data.bytes.length().map_err(unusable)?;
                 self.locked = false;
                 state.locks.remove(key);
                 let algorithm = |digest: &str| digest.split_once(':').map(|(name, _)| name.to_owned());
                 if !self.expected.is_empty() && algorithm(&self.expected) != algorithm(&hasher.digest()) {
                     **hasher = Hasher::for_digest(&self.expected);
-                    hasher.update(&data.bytes);
+                    hasher.update(&data.bytes.read().map_err(unusable)?);
                 }
                 (hasher.digest(), size, Some(key.clone()))
             }
@@ -373,7 +375,8 @@ impl Writer {
         if let Some(key) = fresh
             && let Some(data) = state.ingests.remove(&key)
         {
-            state.blobs.entry(digest.clone()).or_insert_with(|| data.bytes.freeze());
+            let bytes = data.bytes.read().map_err(unusable)?;
+            state.blobs.entry(digest.clone()).or_insert(bytes);
         }
         self.committed = true;
 
@@ -406,14 +409,26 @@ impl Drop for Writer {
 }
 
 /// Finds the bytes of an ingest. As in containerd, one whose declared total differs is begun anew.
-fn resume<'a>(state: &'a mut State, key: &str, total: i64, now: SystemTime) -> &'a mut IngestData {
-    let fresh = || IngestData { bytes: Default::default(), total, started_at: now, updated_at: now };
-    let data = state.ingests.entry(key.to_owned()).or_insert_with(fresh);
+fn resume<'a>(
+    state: &'a mut State,
+    options: &Options,
+    key: &str,
+    total: i64,
+    now: SystemTime,
+) -> Result<&'a mut IngestData, Status> {
+    let data = match state.ingests.entry(key.to_owned()) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => {
+            let bytes = IngestBytes::new(options, key).map_err(unusable)?;
+            entry.insert(IngestData { bytes, total, started_at: now, updated_at: now })
+        }
+    };
     if total > 0 && data.total > 0 && data.total != total {
         // containerd logs the mismatch, writes the ingest's metadata anew and goes on from offset 0.
-        *data = fresh();
+        data.bytes.clear().map_err(unusable)?;
+        (data.total, data.started_at, data.updated_at) = (total, now, now);
     }
-    data
+    Ok(data)
 }
 
 /// Forgets an ingest and its bytes.
@@ -430,6 +445,11 @@ pub(super) fn abort(state: &mut State, context: &Context, reference: &str) -> Re
         state.ingests.remove(&record.backend_key);
     }
     Ok(())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unusable(error: io::Error) -> Status {
+    Status::unknown(format!("the file of an ingest: {error}"))
 }
 
 fn gone(key: &str) -> Status {
