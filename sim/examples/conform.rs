@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use sim::Clock;
-use sim::conformance::{Subject, all};
+use sim::conformance::{Subject, all, on_disk};
 use sim::containerd::Version;
 use tonic::transport::Endpoint;
 
@@ -36,7 +36,8 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         .await?;
     let run = Clock::system().now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
     let mut failed = 0;
-    for (number, body) in all().into_iter().enumerate().filter(|(_, body)| body.name().contains(&filter)) {
+    let bodies = [all(), on_disk()].concat().into_iter().enumerate();
+    for (number, body) in bodies.filter(|(_, body)| body.name().contains(&filter)) {
         let subject = Subject::new(channel.clone(), &format!("conform-{run}-{number}"), version);
         let task = tokio::spawn(async move { tokio::time::timeout(BODY_TIME_MAX, body.run(subject)).await });
         let verdict = match task.await {
