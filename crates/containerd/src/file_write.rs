@@ -44,6 +44,11 @@ impl<K: Send + Sync + 'static> FileWrite<K> {
         }
     }
 
+    /// What is kept.
+    pub(crate) fn kept(&self) -> &K {
+        &self.keep
+    }
+
     /// Appends `bytes`. An error may belong to those of an earlier call.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
         self.gathered_bytes += bytes.len();

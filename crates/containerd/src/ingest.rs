@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use containerd_client::services::v1 as pb;
 use containerd_client::services::v1::content_client::ContentClient;
+use futures::FutureExt as _;
 use refparse::Digest;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -246,12 +247,23 @@ impl FileIngest {
     /// Appends `bytes`, as [`Ingest::write`]. They are on their way to the disk at once.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSpace`] where the disk is full; an error may belong to bytes of an earlier call.
+    /// [`ErrorKind::NoSpace`] where the disk is full; an error may belong to bytes of an earlier call. That of the stream
+    /// where it has ended, for then the ingest may be another client's.
     ///
     /// # Cancel safety
     /// None: after a dropped call the ingest can only be dropped as well.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), CallError> {
+        self.check_held()?;
         self.write.write(bytes).await.map_err(|error| failed(&self.ingest_ref, &error))
+    }
+
+    fn check_held(&self) -> Result<(), CallError> {
+        let mut lock = self.write.kept().lock().unwrap_or_else(PoisonError::into_inner);
+        match lock.answers.message().now_or_never() {
+            None | Some(Ok(Some(_))) => Ok(()),
+            Some(Ok(None)) => Err(ended(&self.ingest_ref)),
+            Some(Err(status)) => Err(CallError::from_status(OPERATION, &self.ingest_ref, &status)),
+        }
     }
 
     /// Ends the write, with all bytes in the file, and gives the ingest free. Who opens it again, before somebody else

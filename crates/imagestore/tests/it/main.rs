@@ -8,6 +8,7 @@
 
 mod bulk;
 mod details;
+mod file_ingest;
 mod lease;
 
 use std::collections::BTreeMap;
