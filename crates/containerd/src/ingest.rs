@@ -1,4 +1,4 @@
-//! One write into the content store, as a stream of messages with their answers.
+//! One write into the content store: as a stream of messages with their answers, or into the file that the stream locks.
 
 use std::collections::BTreeMap;
 use std::fs::File;
