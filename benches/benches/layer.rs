@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use layer::tar::Parser;
-use layer::{Decompressor, Form, Hasher, Limits, Unpacker};
+use layer::{Decompressor, Form, Hasher, Limits, Output, Unpacker};
 use layer_testing::Archive;
 use refparse::Digest;
 use tempfile::TempDir;
@@ -61,23 +61,22 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// Gives all pieces of the output to `take`.
 fn inflate(compressed: &[u8], mut take: impl FnMut(&[u8])) {
     let mut decompressor = Decompressor::new();
-    let mut output = vec![0; PIECE_BYTES];
+    let mut output = Output::new(PIECE_BYTES);
     for mut piece in compressed.chunks(PIECE_BYTES) {
         loop {
             let progress = decompressor.step(piece, &mut output).expect("it is well formed");
-            take(&output[..progress.produced]);
             piece = &piece[progress.consumed..];
-            if piece.is_empty() && progress.produced < output.len() {
+            let is_full = output.is_full();
+            take(output.bytes());
+            output.clear();
+            if piece.is_empty() && !is_full {
                 break;
             }
         }
     }
-    loop {
-        let produced = decompressor.finish(&mut output).expect("it is well formed");
-        if produced == 0 {
-            break;
-        }
-        take(&output[..produced]);
+    while decompressor.finish(&mut output).expect("it is well formed") > 0 {
+        take(output.bytes());
+        output.clear();
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::io::Write as _;
 
-use layer::{DecompressError, Decompressor};
+use layer::{DecompressError, Decompressor, Output};
 use libfuzzer_sys::fuzz_target;
 
 /// More than any input here may become: the rest of a bomb is like its beginning.
@@ -34,31 +34,31 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
 /// At most [`OUTPUT_BYTES_MAX`] bytes of the output.
 fn run(input: &[u8], piece: usize, room: usize) -> Result<Vec<u8>, DecompressError> {
     let mut decompressor = Decompressor::new();
-    let mut output = vec![0; room];
+    let mut output = Output::new(room);
     let mut all = Vec::new();
     for mut piece in input.chunks(piece) {
         loop {
             let progress = decompressor.step(piece, &mut output)?;
-            all.extend_from_slice(&output[..progress.produced]);
             piece = &piece[progress.consumed..];
+            let is_full = output.is_full();
+            all.extend_from_slice(output.bytes());
+            output.clear();
             if all.len() >= OUTPUT_BYTES_MAX {
                 all.truncate(OUTPUT_BYTES_MAX);
                 return Ok(all);
             }
-            if piece.is_empty() && progress.produced < room {
+            if piece.is_empty() && !is_full {
                 break;
             }
         }
     }
-    loop {
-        let produced = decompressor.finish(&mut output)?;
-        all.extend_from_slice(&output[..produced]);
+    while decompressor.finish(&mut output)? > 0 {
+        all.extend_from_slice(output.bytes());
+        output.clear();
         if all.len() >= OUTPUT_BYTES_MAX {
             all.truncate(OUTPUT_BYTES_MAX);
             return Ok(all);
         }
-        if produced == 0 {
-            return Ok(all);
-        }
     }
+    Ok(all)
 }

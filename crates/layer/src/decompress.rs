@@ -7,7 +7,8 @@ use std::fmt;
 
 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
 
-use crate::gzip::Gzip;
+use crate::Output;
+use crate::gzip::{Gzip, GzipError};
 
 /// A compressed form that layers come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,12 +128,13 @@ impl Decompressor {
         }
     }
 
-    /// Takes bytes from `input` and writes bytes to `output`, which must not be empty. Where it consumed all input and did
-    /// not fill the output, it needs more input; where it filled the output, it may have more to put out for none.
+    /// Takes bytes from `input` and puts bytes out, for which there must be room. Where it consumed all input and did not
+    /// fill the output, it needs more input; where it filled the output, it may have more to put out for none. The output
+    /// must be the one of the step before, or have gone on from it.
     ///
     /// # Errors
     /// [`DecompressError::Malformed`]; the decompressor is then of no further use.
-    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, DecompressError> {
+    pub fn step(&mut self, input: &[u8], output: &mut Output) -> Result<Progress, DecompressError> {
         let mut consumed = 0;
         if let State::Unknown(head) = &mut self.state {
             consumed = input.len().min(MAGIC_BYTES - head.len());
@@ -156,7 +158,7 @@ impl Decompressor {
     ///
     /// # Errors
     /// [`DecompressError::Truncated`] where a member or frame has not ended.
-    pub fn finish(&mut self, output: &mut [u8]) -> Result<usize, DecompressError> {
+    pub fn finish(&mut self, output: &mut Output) -> Result<usize, DecompressError> {
         if let State::Unknown(head) = &self.state {
             if head.is_empty() {
                 return Ok(0);
@@ -200,25 +202,27 @@ impl Decompressor {
         Ok(())
     }
 
-    fn step_known(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, DecompressError> {
+    fn step_known(&mut self, input: &[u8], output: &mut Output) -> Result<Progress, DecompressError> {
         let offset = self.taken;
         let malformed =
             |compression, reason: String| DecompressError::Malformed { compression, offset, reason };
         match &mut self.state {
             State::Unknown(_) => Ok(Progress::default()),
             State::Plain { head } => {
-                let kept = head.len().min(output.len());
-                let (now, later) = output.split_at_mut(kept);
+                let room = output.room();
+                let kept = head.len().min(room.len());
+                let (now, later) = room.split_at_mut(kept);
                 for (to, from) in now.iter_mut().zip(head.drain(..kept)) {
                     *to = from;
                 }
                 let length = input.len().min(later.len());
                 let ((to, _), (from, _)) = (later.split_at_mut(length), input.split_at(length));
                 to.copy_from_slice(from);
+                output.advance(kept + length);
                 Ok(Progress { consumed: length, produced: kept + length })
             }
             State::Gzip { gzip, head } => {
-                let malformed = |reason: &str| malformed(Compression::Gzip, reason.to_owned());
+                let malformed = |error: GzipError| malformed(Compression::Gzip, error.to_string());
                 if !head.is_empty() {
                     // Four bytes are a part of the member's header: all are consumed, and nothing comes out.
                     gzip.step(&std::mem::take(head), output).map_err(malformed)?;
@@ -234,7 +238,6 @@ impl Decompressor {
                         .map_err(|reason| malformed(Compression::Zstd, reason))?;
                     produced += step.produced;
                 }
-                let (_, output) = output.split_at_mut(produced);
                 let step = zstd_step(decoder, is_open, input, output)
                     .map_err(|reason| malformed(Compression::Zstd, reason))?;
                 Ok(Progress { consumed: step.consumed, produced: produced + step.produced })
@@ -247,10 +250,10 @@ fn zstd_step(
     decoder: &mut zstd::stream::raw::Decoder<'static>,
     is_open: &mut bool,
     input: &[u8],
-    output: &mut [u8],
+    output: &mut Output,
 ) -> Result<Progress, String> {
     let mut from = InBuffer::around(input);
-    let mut to = OutBuffer::around(output);
+    let mut to = OutBuffer::around(output.room());
     loop {
         let before = (from.pos(), to.pos());
         if !*is_open && before.0 == input.len() {
@@ -263,7 +266,9 @@ fn zstd_step(
             break;
         }
     }
-    Ok(Progress { consumed: from.pos(), produced: to.pos() })
+    let produced = to.pos();
+    output.advance(produced);
+    Ok(Progress { consumed: from.pos(), produced })
 }
 
 impl fmt::Debug for Decompressor {
@@ -296,25 +301,25 @@ mod tests {
     /// All output for `input` in pieces of `piece` bytes, through an output of `room` bytes.
     fn all(input: &[u8], piece: usize, room: usize) -> Result<Vec<u8>, DecompressError> {
         let mut decompressor = Decompressor::new();
-        let mut output = vec![0; room];
+        let mut output = Output::new(room);
         let mut all = Vec::new();
         for mut piece in input.chunks(piece) {
             loop {
                 let progress = decompressor.step(piece, &mut output)?;
-                all.extend_from_slice(&output[..progress.produced]);
                 piece = &piece[progress.consumed..];
-                if piece.is_empty() && progress.produced < room {
+                let is_full = output.is_full();
+                all.extend_from_slice(output.bytes());
+                output.clear();
+                if piece.is_empty() && !is_full {
                     break;
                 }
             }
         }
-        loop {
-            let produced = decompressor.finish(&mut output)?;
-            all.extend_from_slice(&output[..produced]);
-            if produced == 0 {
-                return Ok(all);
-            }
+        while decompressor.finish(&mut output)? > 0 {
+            all.extend_from_slice(output.bytes());
+            output.clear();
         }
+        Ok(all)
     }
 
     proptest! {

@@ -1,22 +1,33 @@
 //! gzip members (RFC 1952) around raw deflate (RFC 1951).
 //!
-//! Header and trailer are read here, so that the checksum is computed by the processor's instructions for it: within
-//! zlib-rs it took a seventh of the whole. Both checksum and length are checked; a header's own checksum is not, for
-//! nothing in a header matters to the bytes.
+//! Both checksum and length are checked; a header's own checksum is not, for nothing in a header matters to the bytes.
 
 use std::fmt;
 
-use flate2::{FlushDecompress, Status};
+use inflate::{Inflate, InflateError};
 
-use crate::Progress;
+use crate::{Output, Progress};
 
 /// Decompresses members, one after the other.
 pub(crate) struct Gzip {
     state: State,
-    inflate: flate2::Decompress,
+    inflate: Inflate,
     checksum: crc32fast::Hasher,
-    /// Bytes put out of this member, modulo 2³².
-    length: u32,
+    /// Bytes put out of this member.
+    length: u64,
+}
+
+/// Bytes that are no gzip member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GzipError {
+    #[error("not the header of a gzip member")]
+    Header,
+    #[error("not a deflate stream: {0}")]
+    Inflate(#[from] InflateError),
+    #[error("the checksum is wrong")]
+    Checksum,
+    #[error("the length is wrong")]
+    Length,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,12 +61,7 @@ const TRAILER_BYTES: u32 = 8;
 
 impl Gzip {
     pub(crate) fn new() -> Gzip {
-        Gzip {
-            state: State::Between,
-            inflate: flate2::Decompress::new(false),
-            checksum: crc32fast::Hasher::new(),
-            length: 0,
-        }
+        Gzip { state: State::Between, inflate: Inflate::new(), checksum: crc32fast::Hasher::new(), length: 0 }
     }
 
     /// Whether a member has begun and not ended.
@@ -64,11 +70,10 @@ impl Gzip {
     }
 
     /// Takes from `input` and writes to `output` until one of them is at its end.
-    pub(crate) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, &'static str> {
+    pub(crate) fn step(&mut self, input: &[u8], output: &mut Output) -> Result<Progress, GzipError> {
         let mut progress = Progress::default();
         loop {
             let (_, input) = input.split_at(progress.consumed);
-            let (_, output) = output.split_at_mut(progress.produced);
             if let State::Body = self.state {
                 let step = self.inflate(input, output)?;
                 progress.consumed += step.consumed;
@@ -85,10 +90,10 @@ impl Gzip {
     }
 
     /// Takes a byte of a header or trailer.
-    fn byte(&mut self, byte: u8) -> Result<State, &'static str> {
+    fn byte(&mut self, byte: u8) -> Result<State, GzipError> {
         Ok(match self.state {
             State::Between => {
-                self.inflate.reset(false);
+                self.inflate.reset();
                 self.checksum = crc32fast::Hasher::new();
                 self.length = 0;
                 fixed(0, 0, byte)?
@@ -108,10 +113,10 @@ impl Gzip {
                 }
                 let checksum = std::mem::take(&mut self.checksum).finalize();
                 if value & u64::from(u32::MAX) != u64::from(checksum) {
-                    return Err("the checksum is wrong");
+                    return Err(GzipError::Checksum);
                 }
-                if value >> 32 != u64::from(self.length) {
-                    return Err("the length is wrong");
+                if value >> 32 != self.length & u64::from(u32::MAX) {
+                    return Err(GzipError::Length);
                 }
                 State::Between
             }
@@ -120,28 +125,21 @@ impl Gzip {
         })
     }
 
-    fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, &'static str> {
-        let before = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self
-            .inflate
-            .decompress(input, output, FlushDecompress::None)
-            .map_err(|_| "not a deflate stream")?;
-        let (taken, made) = (self.inflate.total_in() - before.0, self.inflate.total_out() - before.1);
-        // Both are at most the lengths of the slices.
-        let consumed = usize::try_from(taken).unwrap_or(input.len());
-        let produced = usize::try_from(made).unwrap_or(output.len());
-        let (written, _) = output.split_at(produced);
+    fn inflate(&mut self, input: &[u8], output: &mut Output) -> Result<Progress, GzipError> {
+        let (buffer, at) = output.buffer();
+        let step = self.inflate.step(input, buffer, at)?;
+        let written = buffer.get(at..at + step.produced).unwrap_or_default();
         self.checksum.update(written);
-        // Modulo 2³², as the trailer has it.
-        self.length = self.length.wrapping_add(u32::try_from(made & u64::from(u32::MAX)).unwrap_or_default());
-        if status == Status::StreamEnd {
+        self.length = self.length.wrapping_add(step.produced as u64);
+        output.advance(step.produced);
+        if step.is_end {
             self.state = State::Trailer { seen: 0, value: 0 };
         }
-        Ok(Progress { consumed, produced })
+        Ok(Progress { consumed: step.consumed, produced: step.produced })
     }
 }
 
-fn fixed(seen: usize, flags: u8, byte: u8) -> Result<State, &'static str> {
+fn fixed(seen: usize, flags: u8, byte: u8) -> Result<State, GzipError> {
     let is_expected = match seen {
         0 => byte == 0x1f,
         1 => byte == 0x8b,
@@ -149,7 +147,7 @@ fn fixed(seen: usize, flags: u8, byte: u8) -> Result<State, &'static str> {
         _ => true,
     };
     if !is_expected {
-        return Err("not the header of a gzip member");
+        return Err(GzipError::Header);
     }
     let flags = if seen == 3 { byte } else { flags };
     if seen + 1 == FIXED_BYTES { Ok(fields(flags)) } else { Ok(State::Fixed { seen: seen + 1, flags }) }
@@ -192,20 +190,23 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn all(input: &[u8], piece: usize) -> Result<Vec<u8>, &'static str> {
+    /// All bytes, and whether a member is open at the end.
+    fn all(input: &[u8], piece: usize) -> Result<(Vec<u8>, bool), GzipError> {
         let mut gzip = Gzip::new();
-        let (mut all, mut output) = (Vec::new(), [0; 16]);
+        let (mut all, mut output) = (Vec::new(), Output::new(16));
         for mut piece in input.chunks(piece) {
             loop {
                 let progress = gzip.step(piece, &mut output)?;
-                all.extend_from_slice(&output[..progress.produced]);
                 piece = &piece[progress.consumed..];
-                if piece.is_empty() && progress.produced < output.len() {
+                let is_full = output.is_full();
+                all.extend_from_slice(output.bytes());
+                output.clear();
+                if piece.is_empty() && !is_full {
                     break;
                 }
             }
         }
-        if gzip.is_open() { Err("open") } else { Ok(all) }
+        Ok((all, gzip.is_open()))
     }
 
     #[test]
@@ -219,7 +220,7 @@ mod tests {
         third.splice(FIXED_BYTES..FIXED_BYTES, [0xab, 0xcd]);
         input.extend(third);
         for piece in [1, 7, 1000] {
-            assert_eq!(all(&input, piece).as_deref(), Ok(b"first second third".as_slice()));
+            assert_eq!(all(&input, piece), Ok((b"first second third".to_vec(), false)));
         }
     }
 
@@ -232,9 +233,9 @@ mod tests {
             all(&bad, 1000)
         };
         let length = good.len();
-        assert_eq!(spoilt(length - 8), Err("the checksum is wrong"));
-        assert_eq!(spoilt(length - 4), Err("the length is wrong"));
-        assert_eq!(spoilt(2), Err("not the header of a gzip member"));
-        assert_eq!(all(&good[..length - 1], 1000), Err("open"));
+        assert_eq!(spoilt(length - 8), Err(GzipError::Checksum));
+        assert_eq!(spoilt(length - 4), Err(GzipError::Length));
+        assert_eq!(spoilt(2), Err(GzipError::Header));
+        assert_eq!(all(&good[..length - 1], 1000), Ok((b"some bytes".to_vec(), true)));
     }
 }

@@ -12,7 +12,9 @@
 use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
-use layer::{DecompressError, Decompressor, Deferred, Form, Hasher, Limits, UnpackError, Unpacker, Verifier};
+use layer::{
+    DecompressError, Decompressor, Deferred, Form, Hasher, Limits, Output, UnpackError, Unpacker, Verifier,
+};
 use oci::{Descriptor, DiffId};
 use tokio::sync::mpsc;
 
@@ -50,8 +52,8 @@ pub(crate) struct Target<'a> {
 
 /// What the last stage takes: uncompressed bytes, and where the emptied buffers go.
 pub(super) struct Outputs {
-    pub(super) filled: mpsc::Receiver<Filled>,
-    pub(super) emptied: mpsc::Sender<Vec<u8>>,
+    pub(super) filled: mpsc::Receiver<Output>,
+    pub(super) emptied: mpsc::Sender<Output>,
 }
 
 impl LayerStream<'_> {
@@ -119,27 +121,17 @@ impl LayerStream<'_> {
     async fn inflate(
         &self,
         mut inputs: mpsc::Receiver<Vec<Bytes>>,
-        outputs: mpsc::Sender<Filled>,
-        mut empty: mpsc::Receiver<Vec<u8>>,
+        outputs: mpsc::Sender<Output>,
+        mut empty: mpsc::Receiver<Output>,
     ) -> Result<Result<(), PullError>, PullError> {
         let layer = || self.descriptor.digest.to_string();
         let mut inflate = Inflate::new(self.limits);
-        let mut made = 0;
+        let mut made = 1;
         loop {
             let next = inputs.recv().await;
             let is_last = next.is_none();
             inflate.take(next.unwrap_or_default());
             loop {
-                if inflate.output.is_empty() {
-                    inflate.output = match empty.try_recv() {
-                        Ok(buffer) => buffer,
-                        Err(_) if made < OUTPUTS => {
-                            made += 1;
-                            vec![0; OUTPUT_BYTES]
-                        }
-                        Err(_) => empty.recv().await.unwrap_or_else(|| vec![0; OUTPUT_BYTES]),
-                    };
-                }
                 let step;
                 (inflate, step) = self
                     .turns
@@ -162,8 +154,17 @@ impl LayerStream<'_> {
                     }
                 };
                 if more == Step::Full || is_last {
+                    let next = match empty.try_recv() {
+                        Ok(output) => output,
+                        Err(_) if more != Step::Full => Output::new(0),
+                        Err(_) if made < OUTPUTS => {
+                            made += 1;
+                            Output::new(OUTPUT_BYTES)
+                        }
+                        Err(_) => empty.recv().await.unwrap_or_else(|| Output::new(OUTPUT_BYTES)),
+                    };
                     // Fails where the untarring has failed, which is what the whole answers then.
-                    let _ = outputs.send(inflate.take_output()).await;
+                    let _ = outputs.send(inflate.take_output(next)).await;
                 }
                 if more != Step::Full {
                     break;
@@ -186,16 +187,15 @@ impl LayerStream<'_> {
         let mut hasher = Hasher::of(diff_id.digest());
         let mut malformed = None;
         let failed = |source| PullError::Unpack { layer: self.descriptor.digest.to_string(), source };
-        while let Some(Filled { buffer, length }) = outputs.filled.recv().await {
+        while let Some(output) = outputs.filled.recv().await {
             let is_malformed = malformed.is_some();
-            let (emptied_buffer, pushed);
-            (unpacker, hasher, emptied_buffer, pushed) = self
+            let (emptied, pushed);
+            (unpacker, hasher, emptied, pushed) = self
                 .turns
-                .run(length, move || {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    hasher.update(bytes);
-                    let pushed = if is_malformed { Ok(()) } else { unpacker.push(bytes) };
-                    (unpacker, hasher, buffer, pushed)
+                .run(output.bytes().len(), move || {
+                    hasher.update(output.bytes());
+                    let pushed = if is_malformed { Ok(()) } else { unpacker.push(output.bytes()) };
+                    (unpacker, hasher, output, pushed)
                 })
                 .await?;
             match pushed {
@@ -204,7 +204,7 @@ impl LayerStream<'_> {
                 other => other.map_err(failed)?,
             }
             // Full only where there are more buffers than were made; closed where the inflating has ended.
-            let _ = outputs.emptied.try_send(emptied_buffer);
+            let _ = outputs.emptied.try_send(emptied);
         }
         if let Some(source) = malformed {
             return Ok(Err(failed(source)));
@@ -267,21 +267,12 @@ async fn store(
     Ok(Some(ingest))
 }
 
-/// A buffer of which the first `length` bytes count. It goes around at its whole length, for to make it longer again would
-/// be to write all of it.
-pub(super) struct Filled {
-    pub(super) buffer: Vec<u8>,
-    pub(super) length: usize,
-}
-
 /// The state of a decompression between two pieces of work.
 struct Inflate {
     decompressor: Decompressor,
     limits: Limits,
     input: Vec<Bytes>,
-    /// The buffer that is being filled; empty where there is none.
-    output: Vec<u8>,
-    filled: usize,
+    output: Output,
     taken: u64,
     made: u64,
 }
@@ -305,8 +296,7 @@ impl Inflate {
             decompressor: Decompressor::new(),
             limits,
             input: Vec::new(),
-            output: Vec::new(),
-            filled: 0,
+            output: Output::new(OUTPUT_BYTES),
             taken: 0,
             made: 0,
         }
@@ -323,21 +313,23 @@ impl Inflate {
         length(&self.input)
     }
 
-    fn take_output(&mut self) -> Filled {
-        Filled { buffer: std::mem::take(&mut self.output), length: std::mem::take(&mut self.filled) }
+    /// The output, and `next` to go on with.
+    fn take_output(&mut self, mut next: Output) -> Output {
+        next.go_on_from(&self.output);
+        std::mem::replace(&mut self.output, next)
     }
 
     fn step(&mut self, is_last: bool) -> Result<Step, Problem> {
         while let Some(bytes) = self.input.last_mut() {
-            let Some(room) = self.output.get_mut(self.filled..).filter(|room| !room.is_empty()) else {
+            if self.output.is_full() {
                 return Ok(Step::Full);
-            };
-            let progress = self.decompressor.step(bytes, room).map_err(Problem::Decompress)?;
+            }
+            let progress = self.decompressor.step(bytes, &mut self.output).map_err(Problem::Decompress)?;
             drop(bytes.split_to(progress.consumed));
             let is_taken = bytes.is_empty();
             self.advance(progress.consumed, progress.produced)?;
             // What is taken may still have more to put out where the output is full.
-            if is_taken && self.filled < self.output.len() {
+            if is_taken && !self.output.is_full() {
                 self.input.pop();
             }
         }
@@ -345,10 +337,10 @@ impl Inflate {
             return Ok(Step::Drained);
         }
         loop {
-            let Some(room) = self.output.get_mut(self.filled..).filter(|room| !room.is_empty()) else {
+            if self.output.is_full() {
                 return Ok(Step::Full);
-            };
-            match self.decompressor.finish(room).map_err(Problem::Decompress)? {
+            }
+            match self.decompressor.finish(&mut self.output).map_err(Problem::Decompress)? {
                 0 => return Ok(Step::Drained),
                 produced => self.advance(0, produced)?,
             }
@@ -356,7 +348,6 @@ impl Inflate {
     }
 
     fn advance(&mut self, taken: usize, made: usize) -> Result<(), Problem> {
-        self.filled += made;
         self.taken += taken as u64;
         self.made += made as u64;
         let limit = self.limits.ratio_max;

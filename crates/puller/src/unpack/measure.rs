@@ -3,7 +3,7 @@
 use layer::{Hasher, UnpackError};
 use oci::DiffId;
 
-use super::layer_stream::{Filled, LayerStream, Outputs};
+use super::layer_stream::{LayerStream, Outputs};
 use crate::PullError;
 use crate::layer_ingest::LayerIngest;
 use crate::source::Source;
@@ -38,24 +38,23 @@ impl LayerStream<'_> {
         let layer = || self.descriptor.digest.to_string();
         let mut hasher = Hasher::sha256();
         let (mut is_empty, mut bytes) = (true, 0);
-        while let Some(Filled { buffer, length }) = outputs.filled.recv().await {
-            bytes += length as u64;
+        while let Some(output) = outputs.filled.recv().await {
+            bytes += output.bytes().len() as u64;
             if bytes > self.limits.bytes_max {
                 let (what, limit) = ("the count of bytes", self.limits.bytes_max);
                 return Err(PullError::Unpack { layer: layer(), source: UnpackError::Limit { what, limit } });
             }
-            let emptied_buffer;
-            (hasher, is_empty, emptied_buffer) = self
+            let emptied;
+            (hasher, is_empty, emptied) = self
                 .turns
-                .run(length, move || {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    hasher.update(bytes);
-                    let is_empty = is_empty && bytes.iter().all(|byte| *byte == 0);
-                    (hasher, is_empty, buffer)
+                .run(output.bytes().len(), move || {
+                    hasher.update(output.bytes());
+                    let is_empty = is_empty && output.bytes().iter().all(|byte| *byte == 0);
+                    (hasher, is_empty, output)
                 })
                 .await?;
             // As in unpacking: full only where there are more buffers than were made.
-            let _ = outputs.emptied.try_send(emptied_buffer);
+            let _ = outputs.emptied.try_send(emptied);
         }
         let diff_id = hasher.finish();
         match DiffId::parse(&diff_id) {
