@@ -60,6 +60,11 @@ pub(crate) fn source(reference: &Reference, present: &Labels) -> Option<(String,
     (key.len() + value.len() <= LABEL_BYTES_MAX).then_some((key, value))
 }
 
+/// As [`source`], of a blob that is new.
+pub(crate) fn first_source(reference: &Reference) -> Labels {
+    source(reference, &Labels::new()).into_iter().collect()
+}
+
 /// `localhost:5000` without its port, `[::1]:5000` without port and brackets.
 fn host_name(registry: &str) -> &str {
     if let Some(literal) = registry.strip_prefix('[') {

@@ -69,7 +69,8 @@ impl Conversion<'_> {
             return Err(PullError::LayerSize { digest, bytes: size, max: LAYER_BYTES_MAX });
         }
         let descriptor = Descriptor::new(LAYER_GZIP, digest.clone(), size);
-        match fetch::open(client, fetch::LAYER, &descriptor, &self.source()).await? {
+        match fetch::open(client, fetch::LAYER, &descriptor, &gc_labels::first_source(self.reference)).await?
+        {
             // Another pull has written it since; the call has put it under the lease.
             None => self.found(client.content().info(digest).await?).await,
             Some(ingest) => {
@@ -92,7 +93,7 @@ impl Conversion<'_> {
         let (measured, ingest) = self.stream(descriptor).measure(source, Some(ingest)).await?;
         let labels = labels(&measured);
         if let Some(ingest) = ingest {
-            let all = labels.clone().into_iter().chain(self.source()).collect();
+            let all = labels.clone().into_iter().chain(gc_labels::first_source(self.reference)).collect();
             // Committed by another client, it does not have these labels.
             if !ingest.commit(client, self.session, descriptor, &all).await? {
                 client.content().set_labels(&descriptor.digest, &labels).await?;
@@ -112,11 +113,6 @@ impl Conversion<'_> {
         let (measured, _) = self.stream(&descriptor).measure(source, None).await?;
         content.set_labels(&descriptor.digest, &labels(&measured)).await?;
         Ok(layer(info.size, measured))
-    }
-
-    /// The label that says where a layer comes from.
-    fn source(&self) -> Labels {
-        gc_labels::source(self.reference, &Labels::new()).into_iter().collect()
     }
 
     fn stream<'a>(&'a self, descriptor: &'a Descriptor) -> LayerStream<'a> {

@@ -202,7 +202,10 @@ impl Direct<'_> {
     async fn stream(&self, layer: &Layer, directory: &Path) -> Result<(Deferred, Bytes), PullError> {
         let client = self.unpack.lease.client();
         let ingest = match self.unpack.layers {
-            Layers::Keep => fetch::open(client, fetch::LAYER, &layer.descriptor, &self.source()).await?,
+            Layers::Keep => {
+                let labels = gc_labels::first_source(self.unpack.reference);
+                fetch::open(client, fetch::LAYER, &layer.descriptor, &labels).await?
+            }
             Layers::Discard => None,
         };
         let is_ingesting = ingest.is_some();
@@ -253,12 +256,13 @@ impl Direct<'_> {
     /// Makes content of a layer's bytes, with the labels that say what they are.
     async fn keep(&self, layer: &Layer, bytes: Bytes) -> Result<(), PullError> {
         let uncompressed = Labels::from([(UNCOMPRESSED.to_owned(), layer.diff_id.to_string())]);
-        let Unpack { lease, session, .. } = self.unpack;
+        let Unpack { lease, session, reference, .. } = self.unpack;
         match bytes {
             Bytes::Discarded => return Ok(()),
             Bytes::Stored => {}
             Bytes::Ingested(ingest) => {
-                let all = uncompressed.clone().into_iter().chain(self.source()).collect();
+                let all =
+                    uncompressed.clone().into_iter().chain(gc_labels::first_source(reference)).collect();
                 match ingest.commit(lease.client(), session, &layer.descriptor, &all).await {
                     Ok(true) => return Ok(()),
                     // By another client, without these labels.
@@ -272,11 +276,6 @@ impl Direct<'_> {
         }
         let content = lease.client().content();
         Ok(content.set_labels(&layer.descriptor.digest, &uncompressed).await?)
-    }
-
-    /// The label that says where a layer comes from.
-    fn source(&self) -> Labels {
-        gc_labels::source(self.unpack.reference, &Labels::new()).into_iter().collect()
     }
 
     async fn commit_first(

@@ -55,7 +55,7 @@ impl Portable<'_> {
 
     async fn fetch(&self, layer: &Layer) -> Result<(), PullError> {
         let Unpack { reference, lease, session, .. } = self.unpack;
-        let labels: Labels = gc_labels::source(reference, &Labels::new()).into_iter().collect();
+        let labels = gc_labels::first_source(reference);
         fetch::layer(lease.client(), session, &layer.descriptor, &labels).await.map(drop)
     }
 

@@ -1,7 +1,11 @@
 //! What a pull leaves in containerd, and what it asks of the registry.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use containerd::{Client, IngestStart};
+use oci::Descriptor;
+use refparse::Digest;
 use sim::image::{Compression, File, Format, ImageBuilder, Index, Layer};
 use sim::registry::{Access, Fault, Match, Rule, User};
 
@@ -105,6 +109,27 @@ async fn layers_that_are_there_are_not_fetched_again() {
     let requests = node.registry.requests();
     assert!(requests.iter().any(|r| r.path.contains(image(2).layer_blobs()[1].digest())));
     assert!(requests.iter().all(|r| !r.path.contains(&shared)), "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_another_namespace_has_is_not_fetched() {
+    let node = Node::start().await;
+    node.registry.push("app", Some("1"), &image(1));
+    let blob = image(1).layer_blobs()[1].clone();
+    let other = Client::new(node.containerd.connect(), "moby").unwrap().content();
+    let digest = Digest::parse(blob.digest()).unwrap();
+    let descriptor = Descriptor::new("application/octet-stream", digest, blob.bytes().len() as u64);
+    let IngestStart::Open(mut ingest) = other.ingest("theirs", &descriptor).await.unwrap() else {
+        panic!("it was there")
+    };
+    ingest.write(blob.bytes().clone()).await.unwrap();
+    let root = BTreeMap::from([("containerd.io/gc.root".to_owned(), "theirs".to_owned())]);
+    assert!(ingest.commit(&root).await.unwrap());
+
+    node.pull(&on_host("app:1")).await.unwrap();
+    assert!(node.inventory().content.contains_key(blob.digest()));
+    let requests = node.registry.requests();
+    assert!(requests.iter().all(|request| !request.path.ends_with(blob.digest())), "{requests:?}");
 }
 
 #[tokio::test(start_paused = true)]
