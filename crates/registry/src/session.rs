@@ -8,6 +8,7 @@ use oci::Descriptor;
 use refparse::Reference;
 
 use crate::authorizer::Authorizer;
+use crate::blob::KnownPace;
 use crate::client::Shared;
 use crate::config::ClientConfig;
 use crate::endpoint::Endpoint;
@@ -25,6 +26,7 @@ pub(crate) struct Inner {
     pub(crate) reference: Reference,
     pub(crate) authorizer: Authorizer,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) pace: KnownPace,
     pub(crate) endpoints: Result<Vec<Arc<Endpoint>>, Arc<ConfigError>>,
 }
 
@@ -33,8 +35,8 @@ impl Session {
         let endpoints = endpoints(&shared, reference.registry()).map_err(Arc::new);
         let credentials = within_domain(&shared.config, reference.registry(), credentials);
         let authorizer = Authorizer::new(credentials, reference);
-        let (reference, budget) = (reference.clone(), Arc::default());
-        Session(Arc::new(Inner { shared, reference, authorizer, budget, endpoints }))
+        let (reference, budget, pace) = (reference.clone(), Arc::default(), KnownPace::default());
+        Session(Arc::new(Inner { shared, reference, authorizer, budget, pace, endpoints }))
     }
 
     /// The hosts that will be asked, in order.

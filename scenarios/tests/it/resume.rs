@@ -133,12 +133,11 @@ fn a_layer_interrupted_in_its_midst_is_fetched_from_there() {
     let (app, resumed) = (large(), std::cell::Cell::new(0));
     every_point(async |world, at| {
         world.registry().push("app", Some("1"), &app);
-        let gate = world.gate().clone();
-        gate.close();
-        let done = at.until(&gate, "interrupt", world.daemon().pull(&on_host("app:1"))).await;
-        let came = done.is_none();
-        done.map_or(Ok(()), |done| told(done).map(drop))?;
-        gate.open();
+        // So that there are points in its midst.
+        let of_large = registry::Match::path(app.layer_blobs()[1].digest());
+        world.registry().inject(registry::Rule::new(of_large, registry::Fault::Reset(600 << 10)));
+        let (came, _) = interrupted(world, at).await?;
+        world.gate().open();
         tokio::time::sleep(SHORTLY).await;
         let before = world.registry().requests().len();
         pull_works(world, &app, "app", "1").await?;

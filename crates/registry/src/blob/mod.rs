@@ -29,6 +29,8 @@ use ahead::Ahead;
 use stretch::Stretch;
 use width::Width;
 
+pub(crate) use width::KnownPace;
+
 /// Bytes after which a broken connection counts as a new start: retries and hosts begin anew. Less would let a peer
 /// that sends a byte for each request keep a pull busy for ever.
 const PROGRESS_BYTES: u64 = 64 * 1024;
@@ -89,7 +91,7 @@ impl Session {
             return Err(error(AccessError::Refused(beyond)));
         }
         let (session, descriptor) = (Arc::clone(&self.0), descriptor.clone());
-        let width = Width::new(session.shared.config.ranges, descriptor.size - offset);
+        let width = Width::new(session.shared.config.ranges, descriptor.size - offset, session.pace.get());
         let (location, served_by) = (Location::default(), Mutex::default());
         let source = Arc::new(BlobSource { session, descriptor, location, served_by });
         let (position, asked_to) = (offset, offset);
@@ -182,6 +184,9 @@ impl Blob {
             self.position += bytes.len() as u64;
             self.source.session.budget.earn(bytes.len() as u64);
             self.width.came(bytes.len() as u64, began.elapsed(), self.position, self.asked_to);
+            if let Some(pace) = self.width.pace(self.position) {
+                self.source.session.pace.set(pace);
+            }
             self.look_ahead();
             return Ok(Some(bytes));
         }
@@ -194,7 +199,8 @@ impl Blob {
             return Ok(());
         }
         let rest = self.size() - self.position;
-        let length = if self.source.has_no_ranges() { rest } else { self.width.head_bytes().min(rest) };
+        let length = if self.source.has_no_ranges() { rest } else { self.width.head_bytes(rest) };
+        self.width.begin_head(self.position);
         // In place before it is open, so that a dropped future leaves its retries counted.
         self.asked_to = self.position + length;
         let stretch = Stretch::new(&self.source, self.position, self.asked_to)?;

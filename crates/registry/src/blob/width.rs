@@ -3,6 +3,7 @@
 //! More are tried while the reader mostly waits for bytes, and given back where they brought no more. Numbers in,
 //! numbers out; time is told to it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -35,6 +36,25 @@ pub(super) struct Width {
     /// Position at which the measuring begins: bytes before it were asked for by fewer requests.
     measure_from: u64,
     measured: Option<Measured>,
+    /// When the head was asked for, and its first byte; `None` once its pace is known.
+    head: Option<(Instant, u64)>,
+    /// Bytes a second of one request at its beginning, as last measured.
+    pace: Option<f64>,
+}
+
+/// The pace of one request, bytes a second, that the last blob of a session came at.
+#[derive(Debug, Default)]
+pub(crate) struct KnownPace(AtomicU64);
+
+impl KnownPace {
+    /// `None` before it is known.
+    pub(super) fn get(&self) -> Option<f64> {
+        Some(f64::from_bits(self.0.load(Ordering::Relaxed))).filter(|pace| *pace > 0.0)
+    }
+
+    pub(super) fn set(&self, pace: f64) {
+        self.0.store(pace.to_bits(), Ordering::Relaxed);
+    }
 }
 
 struct Measured {
@@ -44,8 +64,8 @@ struct Measured {
 }
 
 impl Width {
-    /// For `rest` bytes.
-    pub(super) fn new(ranges: Ranges, rest: u64) -> Width {
+    /// For `rest` bytes. `pace` is that of an earlier blob, if it is known.
+    pub(super) fn new(ranges: Ranges, rest: u64, pace: Option<f64>) -> Width {
         let (max, range_bytes) =
             (ranges.width_max.get(), ranges.bytes.min((rest / PARTS).max(RANGE_BYTES_MIN)).max(1));
         // Not worth a second request.
@@ -60,6 +80,8 @@ impl Width {
             hold_to: 0,
             measure_from: 0,
             measured: None,
+            head: None,
+            pace,
         }
     }
 
@@ -73,9 +95,33 @@ impl Width {
         self.range_bytes
     }
 
-    /// Bytes of a range that streams through.
-    pub(super) fn head_bytes(&self) -> u64 {
-        if self.now > 1 { self.ahead_bytes() } else { self.head_bytes }
+    /// Bytes of a range that streams through, where `rest` are not asked for yet.
+    pub(super) fn head_bytes(&self, rest: u64) -> u64 {
+        // What is here sooner than a pace is measured needs no second request.
+        let is_soon = || self.pace.is_some_and(|pace| rest as f64 <= pace * MEASURE.as_secs_f64());
+        match self.now {
+            1 if is_soon() => rest,
+            1 => self.head_bytes.min(rest),
+            _ => self.ahead_bytes().min(rest),
+        }
+    }
+
+    /// The head is asked for, from `position` on.
+    pub(super) fn begin_head(&mut self, position: u64) {
+        self.head = Some((Instant::now(), position));
+    }
+
+    /// The pace of one request, if it is known by now; told once for each head.
+    pub(super) fn pace(&mut self, position: u64) -> Option<f64> {
+        let (began, from) = self.head?;
+        let bytes = position.saturating_sub(from);
+        if self.now > 1 || bytes < RANGE_BYTES_MIN {
+            return None;
+        }
+        self.head = None;
+        // From the request on: a reader that was late makes it less, nothing makes it more.
+        self.pace = Some(bytes as f64 / began.elapsed().as_secs_f64());
+        self.pace
     }
 
     /// Takes note of bytes that came after a wait; the reader is at `position` now, and up to `asked_to` is asked for.
@@ -161,7 +207,7 @@ mod tests {
     }
 
     fn width() -> Width {
-        Width::new(Ranges { bytes: RANGE, ..Ranges::default() }, 1 << 40)
+        Width::new(Ranges { bytes: RANGE, ..Ranges::default() }, 1 << 40, None)
     }
 
     #[tokio::test(start_paused = true)]
@@ -184,7 +230,7 @@ mod tests {
     async fn it_is_one_for_a_reader_that_does_not_wait_and_the_head_grows() {
         let (mut width, mut position) = (width(), 0);
         read(&mut width, &mut position, 100, |_| Duration::from_millis(400), 0.3).await;
-        assert_eq!((width.now(), width.head_bytes()), (1, 8 * RANGE));
+        assert_eq!((width.now(), width.head_bytes(1 << 40)), (1, 8 * RANGE));
     }
 
     #[tokio::test(start_paused = true)]
@@ -203,10 +249,25 @@ mod tests {
 
     #[test]
     fn a_small_blob_is_asked_for_at_once_and_a_larger_one_in_ranges_that_are_worth_it() {
-        let head = |rest| Width::new(Ranges::default(), rest).head_bytes();
-        assert_eq!(head(RANGE), u64::MAX);
+        let head = |rest| Width::new(Ranges::default(), rest, None).head_bytes(rest);
+        assert_eq!(head(RANGE), RANGE);
         assert_eq!(head(RANGE + 1), RANGE_BYTES_MIN);
         assert_eq!(head(32 * RANGE), 2 * RANGE);
         assert_eq!(head(1 << 40), 4 * RANGE);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_soon_at_the_pace_so_far_is_asked_for_at_once() {
+        let mut width = width();
+        width.begin_head(0);
+        tokio::time::advance(Duration::from_millis(10)).await;
+        assert_eq!(width.pace(RANGE_BYTES_MIN - 1), None);
+        let pace = width.pace(RANGE_BYTES_MIN);
+        assert_eq!(pace, Some(100.0 * RANGE_BYTES_MIN as f64));
+        assert_eq!(width.pace(RANGE_BYTES_MIN), None);
+        let soon = 25 * RANGE_BYTES_MIN;
+        assert_eq!(width.head_bytes(soon), soon);
+        assert_eq!(width.head_bytes(soon + 1), RANGE);
+        // So it is of the next blob.
+        assert_eq!(Width::new(Ranges::default(), soon, pace).head_bytes(soon), soon);
     }
 }
