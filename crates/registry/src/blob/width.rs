@@ -97,8 +97,12 @@ impl Width {
 
     /// Bytes of a range that streams through, where `rest` are not asked for yet.
     pub(super) fn head_bytes(&self, rest: u64) -> u64 {
-        // What is here sooner than a pace is measured needs no second request.
-        let is_soon = || self.pace.is_some_and(|pace| rest as f64 <= pace * MEASURE.as_secs_f64());
+        // What is here sooner than a pace is measured needs no second request. Not more than a head may be: a server that
+        // limits each connection may let its first bytes pass.
+        let is_soon = || {
+            let is_head = rest <= self.ahead_bytes() * HEAD_RANGES_MAX;
+            is_head && self.pace.is_some_and(|pace| rest as f64 <= pace * MEASURE.as_secs_f64())
+        };
         match self.now {
             1 if is_soon() => rest,
             1 => self.head_bytes.min(rest),
@@ -259,15 +263,17 @@ mod tests {
     async fn what_comes_soon_at_the_pace_so_far_is_asked_for_at_once() {
         let mut width = width();
         width.begin_head(0);
-        tokio::time::advance(Duration::from_millis(10)).await;
+        tokio::time::advance(Duration::from_millis(25)).await;
         assert_eq!(width.pace(RANGE_BYTES_MIN - 1), None);
         let pace = width.pace(RANGE_BYTES_MIN);
-        assert_eq!(pace, Some(100.0 * RANGE_BYTES_MIN as f64));
+        assert_eq!(pace, Some(40.0 * RANGE_BYTES_MIN as f64));
         assert_eq!(width.pace(RANGE_BYTES_MIN), None);
-        let soon = 25 * RANGE_BYTES_MIN;
+        let soon = 10 * RANGE_BYTES_MIN;
         assert_eq!(width.head_bytes(soon), soon);
         assert_eq!(width.head_bytes(soon + 1), RANGE);
-        // So it is of the next blob.
-        assert_eq!(Width::new(Ranges::default(), soon, pace).head_bytes(soon), soon);
+        // So it is of the next blob, unless that is more than a head may be.
+        let next = Width::new(Ranges::default(), soon, pace);
+        let most = HEAD_RANGES_MAX * RANGE_BYTES_MIN;
+        assert_eq!((next.head_bytes(most), next.head_bytes(most + 1)), (most, RANGE_BYTES_MIN));
     }
 }
