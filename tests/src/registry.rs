@@ -41,7 +41,7 @@ impl Access {
 #[derive(Debug)]
 pub struct Registry {
     process: Process,
-    token_server: Option<TokenServer>,
+    _token_server: Option<TokenServer>,
     folder: TempDir,
     access: Access,
     port: u16,
@@ -97,7 +97,7 @@ impl Registry {
             async move { running.map(|()| std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)) }
         })
         .await?;
-        Ok(Self { process, token_server, folder, access, port })
+        Ok(Self { process, _token_server: token_server, folder, access, port })
     }
 
     /// The registry's part of a reference: `127.0.0.1:port`.
@@ -137,11 +137,6 @@ impl Registry {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
-    }
-
-    /// Where its token server listens, if it has one.
-    pub fn token_server(&self) -> Option<SocketAddr> {
-        self.token_server.as_ref().map(TokenServer::address)
     }
 
     /// The folder with the authority's `ca.crt`, and with `client.cert` and `client.key` where a client needs them.

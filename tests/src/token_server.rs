@@ -2,7 +2,6 @@
 //!
 //! The real registry judges what it signs, so it cannot agree with the daemon by accident. Serves TLS on loopback.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,12 +80,7 @@ impl TokenServer {
     }
 
     pub(crate) fn realm(&self) -> String {
-        format!("https://{}/token", self.address())
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        format!("https://127.0.0.1:{}/token", self.port)
     }
 
     /// The certificate that signs the tokens: the registry's `rootcertbundle`.

@@ -2,10 +2,10 @@
 //! test are.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -15,7 +15,6 @@ const VERSION: u8 = 5;
 const FOR_EVERYBODY: u8 = 0;
 const BY_PASSWORD: u8 = 2;
 const CONNECT: u8 = 1;
-const IPV4: u8 = 1;
 const DOMAIN: u8 = 3;
 
 /// A running proxy.
@@ -79,11 +78,8 @@ async fn pass(state: Arc<State>, mut client: TcpStream, method: u8) -> anyhow::R
 
     let mut head = [0; 4];
     client.read_exact(&mut head).await?;
-    let name = match head {
-        [VERSION, CONNECT, 0, IPV4] => Ipv4Addr::from(client.read_u32().await?).to_string(),
-        [VERSION, CONNECT, 0, DOMAIN] => String::from_utf8(counted(&mut client).await?)?,
-        _ => bail!("no connect to a name or an IPv4 address: {head:?}"),
-    };
+    ensure!(head == [VERSION, CONNECT, 0, DOMAIN], "no connect to a name: {head:?}");
+    let name = String::from_utf8(counted(&mut client).await?)?;
     let target = format!("{name}:{}", client.read_u16().await?);
     state.note(target.clone());
     let address = state.server(&target).with_context(|| format!("`{target}` is nowhere"))?;

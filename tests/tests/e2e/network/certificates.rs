@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use anyhow::Context as _;
 use sim::image::Image;
 use tests::{
     Access, Containerd, Daemon, DaemonConfig, Format, ForwardProxy, Node, Registry, SocksProxy, State,
@@ -97,33 +96,16 @@ async fn registries_are_reached_through_a_forward_proxy() -> anyhow::Result<()> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn registries_are_reached_through_their_own_socks_proxy() -> anyhow::Result<()> {
     let registries = Behind::start().await?;
-    let proxy = SocksProxy::start(registries.names()).await?;
-    let own = |host: &str| format!("[registry.\"{host}\"]\nproxy = \"{}\"\n", proxy.url());
-    let node = super::node_with(&(own("registry.test") + &own("plain.test"))).await?;
-    registries.are_reached_by(&node).await?;
-    let requests = proxy.requests();
-    for target in ["registry.test:443", "plain.test:80"] {
-        assert!(requests.iter().any(|request| request == target), "{requests:?}");
+    for proxy in
+        [SocksProxy::start(registries.names()).await?, SocksProxy::for_everybody(registries.names()).await?]
+    {
+        let own = |host: &str| format!("[registry.\"{host}\"]\nproxy = \"{}\"\n", proxy.url());
+        let node = super::node_with(&(own("registry.test") + &own("plain.test"))).await?;
+        registries.are_reached_by(&node).await?;
+        let requests = proxy.requests();
+        for target in ["registry.test:443", "plain.test:80"] {
+            assert!(requests.iter().any(|request| request == target), "{requests:?}");
+        }
     }
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_server_is_reached_through_the_proxy_of_its_registry() -> anyhow::Result<()> {
-    let registry = Registry::start(Access::TlsAndToken).await?;
-    let image = small("by token and proxy")?;
-    push(&registry, "secret/app:1", &image, Format::Oci).await?;
-    let token_server = registry.token_server().context("a registry with tokens has a server for them")?;
-    let names =
-        [("registry.test:443".to_owned(), registry.address()), (token_server.to_string(), token_server)];
-    let proxy = SocksProxy::for_everybody(names.into()).await?;
-    let node =
-        super::node_with(&format!("[registry.\"registry.test\"]\nproxy = \"{}\"\n", proxy.url())).await?;
-    let hosts = format!("server = \"https://registry.test\"\nca = \"{}\"\n", registry.authority().display());
-    super::configure(&node, "registry.test", &hosts)?;
-    let image_ref = node.images().await?.pull_as("registry.test/secret/app:1", registry.auth()).await?;
-    assert_eq!(image_ref, image.config().digest());
-    let requests = proxy.requests();
-    assert!(requests.contains(&token_server.to_string()), "{requests:?}");
     Ok(())
 }
