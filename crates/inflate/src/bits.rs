@@ -35,7 +35,7 @@ impl Bits {
         taken as usize
     }
 
-    pub(crate) fn drop(&mut self, count: u32) {
+    fn drop(&mut self, count: u32) {
         self.bits >>= count;
         self.count -= count;
     }

@@ -66,6 +66,7 @@ pub(crate) fn run(
             loaded.drop(entry);
             entry = lengths.sub(entry, loaded.bits);
         }
+        let mut matched = None;
         if entry.is_literal() {
             out[at] = loaded.literal(entry);
             at += 1;
@@ -92,17 +93,14 @@ pub(crate) fn run(
             if distance > at - output.window {
                 return Err(InflateError::Distance);
             }
-            loaded.load();
-            entry = lengths.main(loaded.bits);
-            repeat(out, at, distance, length);
-            at += length;
-            if loaded.at > last_input || at > last_output {
-                break State::Symbol;
-            }
-            continue;
+            matched = Some((distance, length));
         }
         loaded.load();
         entry = lengths.main(loaded.bits);
+        if let Some((distance, length)) = matched {
+            repeat(out, at, distance, length);
+            at += length;
+        }
         if loaded.at > last_input || at > last_output {
             break State::Symbol;
         }

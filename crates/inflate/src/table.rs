@@ -3,7 +3,7 @@
 //! The first `BITS` bits of the input index the main part of a table. Codes that are longer have their other bits looked up
 //! in a subtable behind it.
 
-use crate::InflateError;
+use crate::{CODES_MAX, InflateError};
 
 /// Longest code, in bits.
 const CODE_BITS_MAX: usize = 15;
@@ -134,7 +134,7 @@ impl<const BITS: u32, const SIZE: usize> Table<BITS, SIZE> {
             return Err(InflateError::Code);
         }
 
-        let mut sorted = [0_u16; 320];
+        let mut sorted = [0_u16; CODES_MAX];
         let mut places = [0_usize; CODE_BITS_MAX + 2];
         for length in 1..=CODE_BITS_MAX {
             places[length + 1] = places[length] + counts[length];

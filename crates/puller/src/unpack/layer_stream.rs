@@ -126,6 +126,7 @@ impl LayerStream<'_> {
     ) -> Result<Result<(), PullError>, PullError> {
         let layer = || self.descriptor.digest.to_string();
         let mut inflate = Inflate::new(self.limits);
+        // The one that is filled first.
         let mut made = 1;
         loop {
             let next = inputs.recv().await;
