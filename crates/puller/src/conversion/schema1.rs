@@ -69,8 +69,8 @@ impl Conversion<'_> {
             return Err(PullError::LayerSize { digest, bytes: size, max: LAYER_BYTES_MAX });
         }
         let descriptor = Descriptor::new(LAYER_GZIP, digest.clone(), size);
-        match fetch::open(client, fetch::LAYER, &descriptor, &gc_labels::first_source(self.reference)).await?
-        {
+        let labels = gc_labels::first_source(self.reference);
+        match fetch::open(client, fetch::LAYER, &descriptor, &labels).await? {
             // Another pull has written it since; the call has put it under the lease.
             None => self.found(client.content().info(digest).await?).await,
             Some(ingest) => {

@@ -123,7 +123,7 @@ impl Width {
             return None;
         }
         self.head = None;
-        // From the request on: a reader that was late makes it less, nothing makes it more.
+        // From the request on: a reader that was late makes it less, and first bytes that no limit counts make it more.
         self.pace = Some(bytes as f64 / began.elapsed().as_secs_f64());
         self.pace
     }
@@ -259,6 +259,7 @@ mod tests {
         assert_eq!(head(32 * RANGE), 2 * RANGE);
         assert_eq!(head(1 << 40), 4 * RANGE);
     }
+
     #[tokio::test(start_paused = true)]
     async fn what_comes_soon_at_the_pace_so_far_is_asked_for_at_once() {
         let mut width = width();
