@@ -3,6 +3,7 @@
 //! Two origins: the one that signs stands behind the registry's host, the other is asked by clients directly. As object
 //! stores do, the storage refuses an `Authorization` header beside its own signature.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,8 +49,8 @@ struct State {
     data: PathBuf,
     storage: SocketAddr,
     key: hmac::Key,
-    /// Signatures of an earlier one have expired.
-    epoch: u64,
+    /// The digests whose URLs that were signed before their break have expired.
+    broken: BTreeSet<String>,
     /// The digest whose next transfer ends in its middle.
     breaks: Option<String>,
     requests: Vec<StoreRequest>,
@@ -68,7 +69,7 @@ impl ObjectStore {
             data,
             storage: storage.local_addr()?,
             key: hmac::Key::new(hmac::HMAC_SHA256, b"the storage's own"),
-            epoch: 0,
+            broken: BTreeSet::new(),
             breaks: None,
             requests: Vec::new(),
         }));
@@ -81,7 +82,7 @@ impl ObjectStore {
         format!("http://{}", self.signer)
     }
 
-    /// The next transfer of `digest` ends in its middle, and with it every URL that was signed until then.
+    /// The next transfer of `digest` ends in its middle, and with it every URL that was signed for it until then.
     pub fn break_next(&self, digest: &str) {
         lock(&self.state).breaks = Some(digest.to_owned());
     }
@@ -125,9 +126,8 @@ fn serve(listener: TcpListener, state: Arc<Mutex<State>>, answer: Answer) -> Joi
 fn sign(state: &Mutex<State>, request: &Request<Incoming>) -> anyhow::Result<Response<Body>> {
     let state = lock(state);
     let (_, digest) = request.uri().path().rsplit_once('/').context("no digest")?;
-    let (storage, epoch) = (state.storage, state.epoch);
-    let signature = hex(hmac::sign(&state.key, signed(digest, epoch).as_bytes()).as_ref());
-    let location = format!("http://{storage}/objects/{digest}?epoch={epoch}&signature={signature}");
+    let (storage, signature) = (state.storage, state.signature(digest));
+    let location = format!("http://{storage}/objects/{digest}?signature={signature}");
     Ok(Response::builder()
         .status(StatusCode::TEMPORARY_REDIRECT)
         .header("location", location)
@@ -169,7 +169,7 @@ fn give(state: &Mutex<State>, request: &Request<Incoming>) -> anyhow::Result<Res
     if state.breaks.take_if(|broken| *broken == digest).is_none() {
         return Ok(response.body(Full::new(rest).map_err(|never| match never {}).boxed())?);
     }
-    state.epoch += 1;
+    state.broken.insert(digest);
     let half = rest.slice(..rest.len() / 2);
     let broken = std::io::Error::other("this transfer was to break");
     let frames = [Ok(Frame::data(half)), Err(broken)];
@@ -178,11 +178,14 @@ fn give(state: &Mutex<State>, request: &Request<Incoming>) -> anyhow::Result<Res
 
 impl State {
     fn allows(&self, digest: &str, query: &str) -> bool {
-        let expected = hmac::sign(&self.key, signed(digest, self.epoch).as_bytes());
-        query
-            .split('&')
-            .filter_map(|pair| pair.strip_prefix("signature="))
-            .any(|text| text == hex(expected.as_ref()))
+        let expected = self.signature(digest);
+        query.split('&').filter_map(|pair| pair.strip_prefix("signature=")).any(|text| text == expected)
+    }
+
+    /// The signature that holds now.
+    fn signature(&self, digest: &str) -> String {
+        let signed = format!("{digest} {}", self.broken.contains(digest));
+        hex(hmac::sign(&self.key, signed.as_bytes()).as_ref())
     }
 
     fn path(&self, digest: &str) -> PathBuf {
@@ -190,10 +193,6 @@ impl State {
         let folder = hex.get(..2).unwrap_or_default();
         self.data.join("docker/registry/v2/blobs/sha256").join(folder).join(hex).join("data")
     }
-}
-
-fn signed(digest: &str, epoch: u64) -> String {
-    format!("{digest} {epoch}")
 }
 
 /// The first byte of a request's `Range`.
