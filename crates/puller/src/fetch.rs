@@ -131,15 +131,15 @@ pub(crate) async fn layer(
     let Some(ingest) = open(client, LAYER, descriptor, labels).await? else { return Ok(false) };
     let streamed = stream(client, session, descriptor, ingest, labels).await;
     if let Err(error) = &streamed {
-        abort_unless_passing(client, descriptor, error).await;
+        abort_unless_passing(client, &descriptor.digest, error).await;
     }
     streamed
 }
 
 /// Ends the unfinished write of a layer whose pull failed with `error`, unless the next pull can go on with it.
-pub(crate) async fn abort_unless_passing(client: &Client, descriptor: &Descriptor, error: &PullError) {
+pub(crate) async fn abort_unless_passing(client: &Client, digest: &Digest, error: &PullError) {
     if !error.may_pass() {
-        abort_layer(client, &descriptor.digest).await;
+        abort_layer(client, digest).await;
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Resumed<'a> {
     session: &'a Session,
     descriptor: &'a Descriptor,
     file: Arc<File>,
+    /// Bytes of the file that are not the layer's, before it.
+    head: u64,
     found: u64,
     read: u64,
     /// Asked for when its turn comes: a server does not wait while a big layer is unpacked up to here.
@@ -56,16 +58,29 @@ impl<'a> Source<'a> {
         descriptor: &'a Descriptor,
         ingest: Option<&mut Ingest>,
     ) -> Result<Source<'a>, PullError> {
-        if let Some(ingest) = ingest
-            && let Some(file) = left(client, descriptor, ingest).await
-        {
-            let found = ingest.found();
-            tracing::info!(layer = %descriptor.digest, found, size = descriptor.size, "an interrupted layer is resumed");
-            ingest.keep_found();
-            let file = Arc::new(file);
-            return Ok(Source::Resumed(Resumed { session, descriptor, file, found, read: 0, rest: None }));
+        match ingest {
+            Some(ingest) => Source::behind(0, client, session, descriptor, ingest).await,
+            None => Ok(Source::Registry(blob(session, descriptor, 0).await?)),
         }
-        Ok(Source::Registry(blob(session, descriptor, 0).await?))
+    }
+
+    /// As [`Source::registry`], of a layer before which `ingest` has `head` bytes of its own. Where nothing is kept there,
+    /// these are still to be written.
+    pub(crate) async fn behind(
+        head: u64,
+        client: &Client,
+        session: &'a Session,
+        descriptor: &'a Descriptor,
+        ingest: &mut Ingest,
+    ) -> Result<Source<'a>, PullError> {
+        let found = ingest.found().saturating_sub(head);
+        let Some(file) = left(found, client, descriptor, ingest).await else {
+            return Ok(Source::Registry(blob(session, descriptor, 0).await?));
+        };
+        tracing::info!(layer = %descriptor.digest, found, size = descriptor.size, "an interrupted layer is resumed");
+        ingest.keep_found();
+        let file = Arc::new(file);
+        Ok(Source::Resumed(Resumed { session, descriptor, file, head, found, read: 0, rest: None }))
     }
 
     /// The next bytes; `None` at the end.
@@ -97,8 +112,8 @@ impl Resumed<'_> {
     }
 
     async fn piece(&self) -> Result<Bytes, PullError> {
-        let (file, at) = (Arc::clone(&self.file), self.read);
-        let length = (self.found - at).min(PIECE_BYTES);
+        let (file, at) = (Arc::clone(&self.file), self.head.saturating_add(self.read));
+        let length = (self.found - self.read).min(PIECE_BYTES);
         let reading = tokio::task::spawn_blocking(move || {
             let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
             file.read_exact_at(&mut bytes, at).map(|()| Bytes::from(bytes))
@@ -117,17 +132,16 @@ async fn next(blob: &mut Blob) -> Result<Option<Bytes>, PullError> {
     blob.chunk().await.map_err(|source| PullError::Fetch { what: LAYER, source })
 }
 
-/// The bytes that an interrupted pull left in `ingest`: containerd's API does not read them, its directory may be this
-/// machine's. Whatever is wrong with them, the layer can be fetched from its first byte.
-async fn left(client: &Client, descriptor: &Descriptor, ingest: &Ingest) -> Option<File> {
-    let found = ingest.found();
+/// The file with the `found` bytes of the layer that an interrupted pull left in `ingest`: containerd's API does not read
+/// them, its directory may be this machine's. Whatever is wrong with them, the layer can be fetched from its first byte.
+async fn left(found: u64, client: &Client, descriptor: &Descriptor, ingest: &Ingest) -> Option<File> {
     // Of a blob that another namespace has, containerd says that all is there.
     if found == 0 || found >= descriptor.size {
         return None;
     }
     let file = ingest_file(client, ingest).await?;
     match file.metadata() {
-        Ok(metadata) if metadata.len() >= found => Some(file),
+        Ok(metadata) if metadata.len() >= ingest.found() => Some(file),
         other => {
             tracing::debug!(layer = %descriptor.digest, found, ?other, "what is left of an interrupted layer cannot be read");
             None

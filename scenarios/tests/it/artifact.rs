@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use scenarios::{World, on_host};
 use sim::image::{Artifact, Pushable as _};
+use sim::registry::{Fault, Match, Rule};
 
-use crate::expect::is_shown;
+use crate::expect::{begun_at, is_shown};
 use crate::explore::{Told, ensure, every_point, seeds, told};
 
 /// Longer than an interrupted pull needs to be put away, shorter than it is kept.
@@ -130,6 +131,33 @@ fn an_artifacts_pull_given_up_at_any_point_leaves_its_files_to_the_next() {
         ensure(again.is_empty(), format_args!("asked for again: {again:?}"))?;
         Ok(came)
     });
+}
+
+/// The bytes of an unfinished archive can be read where containerd's directories can be.
+#[test]
+fn a_file_interrupted_in_its_midst_is_fetched_from_there() {
+    let resumed = Cell::new(0);
+    every_point(async |world, at| {
+        let model =
+            Artifact::new([("config.json", b"{\"layers\":1}".to_vec()), ("weights", vec![7; 3 << 20])]);
+        world.registry().push("model", Some("1"), &model);
+        let weights = model.blobs()[1].digest().to_owned();
+        // So that there are points in its midst.
+        world.registry().inject(Rule::new(Match::path(&weights), Fault::Reset(600 << 10)));
+        let gate = world.gate().clone();
+        gate.close();
+        let done = at.until(&gate, "interrupt", world.daemon().pull(&on_host("model:1"))).await;
+        let came = done.is_none();
+        done.map_or(Ok(()), |done| told(done).map(drop))?;
+        gate.open();
+        tokio::time::sleep(SHORTLY).await;
+        let before = world.registry().requests().len();
+        pull_works(world, &model).await?;
+        let byte = begun_at(world, before, &weights);
+        resumed.set(resumed.get() + usize::from(byte.is_some_and(|byte| byte > 0)));
+        Ok(came)
+    });
+    assert!(resumed.get() > 5, "resumed at {} points", resumed.get());
 }
 
 /// They do not join, for their credentials differ, and meet in containerd. 20 seeds.

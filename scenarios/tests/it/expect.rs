@@ -60,3 +60,17 @@ pub(crate) async fn pull_works(world: &World, image: &Image, repository: &str, t
 pub(crate) async fn is_shown(world: &World, name: &str) -> Told<bool> {
     Ok(told(world.daemon().store().status(name).await)?.is_some())
 }
+
+/// The first byte that was asked for of the blob since the request number `from`.
+pub(crate) fn begun_at(world: &World, from: usize, digest: &str) -> Option<u64> {
+    let requests = world.registry().requests().into_iter().skip(from);
+    let ranges = requests.filter(|request| request.path.ends_with(digest)).map(|request| request.range);
+    let first = |range: Option<String>| match range {
+        None => 0,
+        Some(range) => {
+            let first = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+            first.unwrap().0.parse().unwrap()
+        }
+    };
+    ranges.map(first).min()
+}

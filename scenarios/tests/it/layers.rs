@@ -11,6 +11,7 @@ use containerd::{ErrorKind, Ingest, IngestStart, Prepared};
 use oci::Descriptor;
 use puller::Origin;
 use scenarios::{Unpacking, World, image, on_host, run};
+use sim::containerd::{Fault, Match, Rule};
 use sim::image::{Compression, File, Image, ImageBuilder, Layer};
 use sim::registry;
 use sim::schedule::Script;
@@ -35,6 +36,35 @@ fn two_pulls_that_share_a_layer_fetch_it_once() {
         fully_there(world, &one, "app", "1").await?;
         fully_there(world, &two, "app", "2").await
     });
+}
+
+/// 30 seeds.
+#[test]
+fn a_pull_does_not_go_on_with_a_layer_that_another_one_found_to_be_wrong() {
+    let failed = Cell::new(0);
+    seeds(0..30, async |world| {
+        let of = |number: u8| {
+            let shared = Layer::random("shared", 5 << 19, 8, Compression::Gzip);
+            let own = Layer::random("own", 100, u64::from(number), Compression::Gzip);
+            ImageBuilder::new().layer(own).layer(shared).build()
+        };
+        let (one, two) = (of(1), of(2));
+        world.registry().push("app", Some("1"), &one);
+        world.registry().push("app", Some("2"), &two);
+        let of_shared = registry::Match::path(one.layer_blobs()[1].digest());
+        world.registry().inject(registry::Rule::new(of_shared, registry::Fault::Corrupt(1000)).times(1));
+        let slowly = Fault::Delay(Duration::from_secs(2));
+        world.containerd().inject(Rule::new(Match::method("Content/Abort"), slowly));
+        world.gate().close();
+        let (first, second) = (on_host("app:1"), on_host("app:2"));
+        let (first, second) = futures::join!(world.daemon().pull(&first), world.daemon().pull(&second));
+        world.gate().open();
+        failed.set(failed.get() + usize::from(first.is_err() || second.is_err()));
+        ensure(first.is_ok() || second.is_ok(), "the wrong bytes were met by both")?;
+        pull_works(world, &one, "app", "1").await?;
+        pull_works(world, &two, "app", "2").await
+    });
+    assert!(failed.get() > 20, "only {} runs met the wrong bytes", failed.get());
 }
 
 #[test]
@@ -178,6 +208,27 @@ fn a_layer_with_other_bytes_that_unpack_alike_is_the_registry_s_fault() {
         pull_works(world, &app, "app", "1").await?;
         Ok(at.step() == 0)
     });
+}
+
+#[test]
+fn layers_come_while_containerd_unpacks_one() {
+    let run = run(Unpacking::Differ, Script::new([]), async |world| {
+        let layers = (0..6).map(|seed| Layer::random("layer", 100, seed, Compression::Gzip));
+        let app = layers.fold(ImageBuilder::new(), ImageBuilder::layer).build();
+        world.registry().push("app", Some("1"), &app);
+        let slowly = Fault::Delay(Duration::from_secs(5));
+        world.containerd().inject(Rule::new(Match::method("Diff/Apply"), slowly));
+        let name = on_host("app:1");
+        let mut pull = std::pin::pin!(world.daemon().pull(&name));
+        let first = tokio::time::timeout(Duration::from_secs(4), &mut pull).await;
+        ensure(first.is_err(), "containerd was fast")?;
+        let content = world.inventory().content;
+        let missing = app.layer_blobs().iter().filter(|layer| !content.contains_key(layer.digest()));
+        ensure(missing.count() == 0, "layers wait for containerd")?;
+        told(pull.await)?;
+        fully_there(world, &app, "app", "1").await
+    });
+    assert_eq!(run.outcome, Ok(()), "{}", run.log.join("\n"));
 }
 
 #[test]

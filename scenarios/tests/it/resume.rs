@@ -11,7 +11,7 @@ use sim::image::{Compression, Image, ImageBuilder, Layer};
 use sim::registry;
 use tonic::Code;
 
-use crate::expect::{pull_works, records, there_or_gone};
+use crate::expect::{begun_at, pull_works, records, there_or_gone};
 use crate::explore::{At, Told, ensure, every_point, fault_at, told};
 
 /// Longer than an interrupted pull needs to be put away, shorter than it is kept.
@@ -112,21 +112,6 @@ fn large() -> Image {
     ImageBuilder::new().layer(base).layer(Layer::random("large", 3 << 20, 8, Compression::Gzip)).build()
 }
 
-/// The first byte that was asked for of the large layer since the request number `from`.
-fn begun_at(world: &World, from: usize, large: &Image) -> Option<u64> {
-    let digest = large.layer_blobs()[1].digest();
-    let requests = world.registry().requests().into_iter().skip(from);
-    let ranges = requests.filter(|request| request.path.ends_with(digest)).map(|request| request.range);
-    let first = |range: Option<String>| match range {
-        None => 0,
-        Some(range) => {
-            let first = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
-            first.unwrap().0.parse().unwrap()
-        }
-    };
-    ranges.map(first).min()
-}
-
 /// The bytes of an unfinished write can be read where containerd's directories can be.
 #[test]
 fn a_layer_interrupted_in_its_midst_is_fetched_from_there() {
@@ -141,7 +126,12 @@ fn a_layer_interrupted_in_its_midst_is_fetched_from_there() {
         tokio::time::sleep(SHORTLY).await;
         let before = world.registry().requests().len();
         pull_works(world, &app, "app", "1").await?;
-        resumed.set(resumed.get() + usize::from(begun_at(world, before, &app).is_some_and(|byte| byte > 0)));
+        resumed.set(
+            resumed.get()
+                + usize::from(
+                    begun_at(world, before, app.layer_blobs()[1].digest()).is_some_and(|byte| byte > 0),
+                ),
+        );
         Ok(came)
     });
     assert!(resumed.get() > 5, "resumed at {} points", resumed.get());
@@ -173,7 +163,8 @@ fn a_layer_whose_resumption_takes_containerd_too_long_is_fetched_anew() {
         }
         let before = world.registry().requests().len();
         pull_works(world, &app, "app", "1").await?;
-        let byte = begun_at(world, before, &app).ok_or("the layer was not asked for")?;
+        let byte =
+            begun_at(world, before, app.layer_blobs()[1].digest()).ok_or("the layer was not asked for")?;
         ensure(byte == 0, format_args!("the layer was asked for from byte {byte} on"))?;
         Ok(came)
     });

@@ -79,8 +79,8 @@ impl Conversion<'_> {
         }
         let ingest = fetch::open_made(client, &id, archive.size()).await?;
         let written = self.archive(&file.blob, &archive, &id, ingest).await;
-        if written.is_err() {
-            fetch::abort_layer(client, &id).await;
+        if let Err(error) = &written {
+            fetch::abort_unless_passing(client, &id, error).await;
         }
         written
     }
@@ -96,7 +96,7 @@ impl Conversion<'_> {
         Ok(None)
     }
 
-    /// Writes the archive of `blob` into `ingest` while it streams in.
+    /// Writes the archive of `blob` into `ingest` while it streams in, behind what an interrupted pull left there.
     async fn archive(
         &self,
         blob: &Descriptor,
@@ -107,21 +107,23 @@ impl Conversion<'_> {
         let verifier = Verifier::new(blob.digest.clone(), blob.size);
         let mut digests = Digests { verifier, archive: Hasher::sha256() };
         digests.archive.update(archive.head());
-        ingest.write(Bytes::copy_from_slice(archive.head())).await?;
-        let mut source = self.file_source(blob).await?;
+        let mut source = self.file_source(blob, archive.head(), &mut ingest).await?;
+        if !matches!(source, Source::Resumed(_)) {
+            ingest.write(Bytes::copy_from_slice(archive.head())).await?;
+        }
         loop {
             let piece = piece(&mut source).await?;
             if piece.is_empty() {
                 break;
             }
-            let hashed = piece.clone();
-            let length = piece.iter().map(Bytes::len).sum();
+            let hashed: Vec<Bytes> = piece.iter().map(|chunk| chunk.bytes.clone()).collect();
+            let length = hashed.iter().map(Bytes::len).sum();
             let hash = self.turns.run(length, move || {
                 let updated = digests.update(&hashed);
                 (digests, updated)
             });
             let write = async {
-                for bytes in piece {
+                for Chunk { bytes, .. } in piece.into_iter().filter(|chunk| !chunk.is_ingested) {
                     ingest.write(bytes).await?;
                 }
                 Ok(())
@@ -146,26 +148,32 @@ impl Conversion<'_> {
         Ok(ArtifactLayer { digest, size: archive.size() })
     }
 
-    /// From the manifest where that has the blob, else from the registry.
-    async fn file_source<'a>(&'a self, blob: &'a Descriptor) -> Result<Source<'a>, PullError> {
+    /// From the manifest where that has the blob; else from `ingest` what of it is there behind `head`, and from the
+    /// registry.
+    async fn file_source<'a>(
+        &'a self,
+        blob: &'a Descriptor,
+        head: &[u8],
+        ingest: &mut Ingest,
+    ) -> Result<Source<'a>, PullError> {
         if let Some(data) = &blob.data {
             let mut verifier = Verifier::new(blob.digest.clone(), blob.size);
             if verifier.update(data).and_then(|()| verifier.finish()).is_ok() {
                 return Ok(Source::Held(Some(Bytes::copy_from_slice(data))));
             }
         }
-        Source::registry(self.lease.client(), self.session, blob, None).await
+        Source::behind(head.len() as u64, self.lease.client(), self.session, blob, ingest).await
     }
 }
 
 /// The next bytes for one piece of work; none at the end.
-async fn piece(source: &mut Source<'_>) -> Result<Vec<Bytes>, PullError> {
+async fn piece(source: &mut Source<'_>) -> Result<Vec<Chunk>, PullError> {
     let (mut piece, mut length) = (Vec::new(), 0);
     while length < PIECE_BYTES
-        && let Some(Chunk { bytes, .. }) = source.chunk().await?
+        && let Some(chunk) = source.chunk().await?
     {
-        length += bytes.len();
-        piece.push(bytes);
+        length += chunk.bytes.len();
+        piece.push(chunk);
     }
     Ok(piece)
 }

@@ -201,19 +201,22 @@ impl Direct<'_> {
     /// From the registry, or the content store that has it, into `directory`.
     async fn stream(&self, layer: &Layer, directory: &Path) -> Result<(Deferred, Bytes), PullError> {
         let client = self.unpack.lease.client();
-        let ingest = match self.unpack.layers {
+        let (ingest, _held) = match self.unpack.layers {
             Layers::Keep => {
+                let held = self.unpack.lock_blob(&layer.descriptor.digest).await;
                 let labels = gc_labels::first_source(self.unpack.reference);
-                fetch::open(client, fetch::LAYER, &layer.descriptor, &labels).await?
+                let ingest = fetch::open(client, fetch::LAYER, &layer.descriptor, &labels).await?;
+                let held = ingest.as_ref().map(|_| held);
+                (ingest, held)
             }
-            Layers::Discard => None,
+            Layers::Discard => (None, None),
         };
         let is_ingesting = ingest.is_some();
         let streamed = self.stream_into(layer, directory, ingest).await;
         if let Err(error) = &streamed
             && is_ingesting
         {
-            fetch::abort_unless_passing(client, &layer.descriptor, error).await;
+            fetch::abort_unless_passing(client, &layer.descriptor.digest, error).await;
         }
         streamed
     }
@@ -268,7 +271,7 @@ impl Direct<'_> {
                     // By another client, without these labels.
                     Ok(false) => {}
                     Err(error) => {
-                        fetch::abort_unless_passing(lease.client(), &layer.descriptor, &error).await;
+                        fetch::abort_unless_passing(lease.client(), &layer.descriptor.digest, &error).await;
                         return Err(error);
                     }
                 }

@@ -14,9 +14,9 @@ mod snapshot;
 
 use std::path::PathBuf;
 
-use imagestore::{KeyedLocks, PullLease};
+use imagestore::{KeyedGuard, KeyedLocks, PullLease};
 use layer::Limits;
-use refparse::Reference;
+use refparse::{Digest, Reference};
 use registry::Session;
 
 use crate::PullError;
@@ -42,7 +42,7 @@ pub(crate) struct Unpack<'a> {
     /// See [`crate::UnpackConfig`].
     pub(crate) file_bytes_min: u64,
     pub(crate) turns: &'a Turns,
-    /// Layers that are being unpacked, by chain id, so that two pulls do not do the same.
+    /// Layers that are being unpacked, by chain id, so that two pulls do not do the same, and those that are being written.
     pub(crate) unpacking: &'a KeyedLocks,
 }
 
@@ -92,6 +92,12 @@ impl Unpack<'_> {
             return Ok(way);
         }
         Ok(Way::Found)
+    }
+
+    /// For as long as this pull writes the blob. Who waited for its write in containerd would go on with bytes that were
+    /// found to be wrong and are about to be dropped.
+    async fn lock_blob(&self, digest: &Digest) -> KeyedGuard {
+        self.unpacking.lock_one(&format!("blob {digest}")).await
     }
 
     /// The directory behind `mounts`, where layers may be written into it.

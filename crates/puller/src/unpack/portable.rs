@@ -2,6 +2,7 @@
 
 use containerd::labels::UNCOMPRESSED;
 use futures::{StreamExt as _, stream};
+use tokio::sync::mpsc;
 
 use super::Unpack;
 use super::plan::Layer;
@@ -21,23 +22,50 @@ pub(super) struct Portable<'a> {
 impl Portable<'_> {
     /// Makes the snapshots of the `missing` layers; `first` is that of the first one.
     pub(super) async fn all(&self, missing: &[Layer], first: Active) -> Result<(), PullError> {
-        let mut first = Some(first);
+        let (done, fetched) = mpsc::unbounded_channel();
+        let mut fetching = Ok(());
+        // Where fetching fails, what containerd unpacks at that moment is still waited for.
+        let fetch_all = async {
+            fetching = self.fetch_all(missing, done).await;
+            Ok(())
+        };
+        tokio::try_join!(fetch_all, self.unpack_all(fetched, first))?;
+        fetching
+    }
+
+    async fn fetch_all(
+        &self,
+        missing: &[Layer],
+        done: mpsc::UnboundedSender<Layer>,
+    ) -> Result<(), PullError> {
         let mut fetched = stream::iter(missing.to_vec())
             .map(|layer| async move {
                 self.fetch(&layer).await?;
                 Ok::<Layer, PullError>(layer)
             })
             .buffered(FETCHED_AT_ONCE);
-        while let Some(fetching) = fetched.next().await {
-            let layer = match fetching {
-                Ok(layer) => layer,
-                Err(error) => {
-                    if let Some(first) = first {
-                        self.snapshotting.remove(&first).await;
-                    }
-                    return Err(error);
-                }
-            };
+        while let Some(layer) = fetched.next().await {
+            // The receiver lives as long as this: both end together.
+            let _ = done.send(layer?);
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, layer: &Layer) -> Result<(), PullError> {
+        let Unpack { reference, lease, session, .. } = self.unpack;
+        let _held = self.unpack.lock_blob(&layer.descriptor.digest).await;
+        let labels = gc_labels::first_source(reference);
+        fetch::layer(lease.client(), session, &layer.descriptor, &labels).await.map(drop)
+    }
+
+    /// Unpacks the layers that come, in their order.
+    async fn unpack_all(
+        &self,
+        mut fetched: mpsc::UnboundedReceiver<Layer>,
+        first: Active,
+    ) -> Result<(), PullError> {
+        let mut first = Some(first);
+        while let Some(layer) = fetched.recv().await {
             let active = match first.take() {
                 Some(first) => Some(first),
                 None => self.snapshotting.prepare(&layer).await?,
@@ -50,13 +78,11 @@ impl Portable<'_> {
                 outcome?;
             }
         }
+        // No layer came.
+        if let Some(first) = first {
+            self.snapshotting.remove(&first).await;
+        }
         Ok(())
-    }
-
-    async fn fetch(&self, layer: &Layer) -> Result<(), PullError> {
-        let Unpack { reference, lease, session, .. } = self.unpack;
-        let labels = gc_labels::first_source(reference);
-        fetch::layer(lease.client(), session, &layer.descriptor, &labels).await.map(drop)
     }
 
     async fn apply_and_commit(&self, layer: &Layer, active: &Active) -> Result<(), PullError> {
