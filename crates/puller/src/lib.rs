@@ -21,6 +21,7 @@ mod fetch;
 mod gc_labels;
 mod in_flight;
 mod layer_ingest;
+mod precedence;
 mod pull;
 mod puller;
 mod source;

@@ -15,6 +15,7 @@ use crate::documents::{Down, Way};
 use crate::in_flight::Door;
 use crate::puller::{Layers, Shared};
 use crate::unpack::{self, Unpack};
+use crate::workers::Turns;
 use crate::{PullError, Pulled, visible};
 
 /// Pulls `reference`; see [`crate::Puller::pull`].
@@ -32,8 +33,9 @@ pub(crate) async fn pull(
     let resolved_at = Instant::now();
     // The lease comes before the first byte: containerd may collect between a blob's commit and the record naming it.
     let lease = shared.store.lease(&reference).await?;
+    let turns = shared.workers.pull();
     let Brought { image_id, target, converted_from, unpacked, documents_at } =
-        match bring(&shared, &reference, &session, &resolved, &lease).await {
+        match bring(&shared, &reference, &session, &resolved, &lease, &turns).await {
             Ok(brought) => brought,
             Err(error) => {
                 if error.may_pass() {
@@ -83,11 +85,11 @@ async fn bring(
     session: &Session,
     resolved: &Resolved,
     lease: &PullLease,
+    turns: &Turns,
 ) -> Result<Brought, PullError> {
     let config = shared.store.config();
     let client = lease.client();
     let how = shared.config.unpack;
-    let turns = &shared.workers.pull();
     let converting = Conversion {
         reference,
         store: &shared.store,
@@ -114,6 +116,8 @@ async fn bring(
         return Err(PullError::Ended("an artifact was made of an artifact".to_owned()));
     };
     let documents_at = Instant::now();
+    let sizes = documents.manifest.layers.iter().map(|layer| layer.size);
+    turns.of_image(sizes.fold(0, u64::saturating_add));
     let is_fetched = made.as_ref().is_some_and(|made| made.is_fetched);
     // Layers that were fetched for the conversion are in the content store, and unpacked from there. Where they are not to
     // stay, no document holds them.

@@ -2,7 +2,7 @@
 //!
 //! Work comes in pieces of a few milliseconds. Where more wait than may run, the next turn is that of the pull that has
 //! had least so far, so that a small image is not stuck behind a huge one. Turns are counted in bytes, not in time, which
-//! makes them the same in every run. Within a pull it is that of the lowest layer: snapshots are committed bottom-up, one
+//! makes them the same in every run. All wait while a small image [goes first](crate::precedence). Within a pull it is that of the lowest layer: snapshots are committed bottom-up, one
 //! after the other, and so the commits go on beside the unpacking of the layers above.
 
 use std::cell::Cell;
@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::PullError;
+use crate::precedence::Precedence;
 
 /// What a new pull is ahead of those that run: an image of that many bytes does not notice them. More would let a new
 /// huge pull keep the others waiting for longer.
@@ -28,6 +30,8 @@ pub(crate) struct Workers {
 struct Shared {
     niceness: i32,
     state: Mutex<State>,
+    /// Nobody goes first any more.
+    precedence_ended: Notify,
 }
 
 #[derive(Debug)]
@@ -35,6 +39,7 @@ struct State {
     free: usize,
     pulls: BTreeMap<u64, Waiting>,
     pulls_count: u64,
+    precedence: Precedence,
 }
 
 /// What one pull has had, and what of it waits.
@@ -70,8 +75,14 @@ struct Turn {
 impl Workers {
     /// Runs `count` pieces of work at a time, on threads of this niceness (0 is that of the process).
     pub(crate) fn new(count: NonZeroUsize, niceness: i32) -> Workers {
-        let state = State { free: count.get(), pulls: BTreeMap::new(), pulls_count: 0 };
-        Workers { shared: Arc::new(Shared { niceness, state: Mutex::new(state) }) }
+        let state = State {
+            free: count.get(),
+            pulls: BTreeMap::new(),
+            pulls_count: 0,
+            precedence: Precedence::default(),
+        };
+        let shared = Shared { niceness, state: Mutex::new(state), precedence_ended: Notify::new() };
+        Workers { shared: Arc::new(shared) }
     }
 
     /// The turns of a new pull.
@@ -84,6 +95,17 @@ impl Workers {
         state.pulls.insert(pull, Waiting { had, turns: BTreeMap::new(), turns_count: 0 });
         drop(state);
         Turns { workers: self.clone(), pull, running: watch::Sender::new(0) }
+    }
+
+    async fn let_others_go_first(&self, pull: u64) {
+        loop {
+            let ended = self.shared.precedence_ended.notified();
+            let Some(until) = self.state().precedence.until(pull, Instant::now()) else { return };
+            tokio::select! {
+                () = ended => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -146,6 +168,7 @@ impl LayerTurns<'_> {
 
     async fn turn(self, bytes: u64) -> Turn {
         let Turns { workers, pull, .. } = self.turns;
+        workers.let_others_go_first(*pull).await;
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = workers.state();
@@ -175,6 +198,11 @@ impl Turns {
         LayerTurns { turns: self, layer: number }
     }
 
+    /// Says how many compressed bytes the layers of the image have: a small one may go first, until this is dropped.
+    pub(crate) fn of_image(&self, bytes: u64) {
+        self.workers.state().precedence.ask(self.pull, bytes, Instant::now());
+    }
+
     /// Work of no layer, or that all layers wait for: before that of any.
     ///
     /// # Errors
@@ -199,7 +227,11 @@ impl Turns {
 
 impl Drop for Turns {
     fn drop(&mut self) {
-        self.workers.state().pulls.remove(&self.pull);
+        let mut state = self.workers.state();
+        state.pulls.remove(&self.pull);
+        if state.precedence.end(self.pull, Instant::now()) {
+            self.workers.shared.precedence_ended.notify_waiters();
+        }
     }
 }
 
@@ -236,6 +268,7 @@ fn be_nice(niceness: i32) {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
 
@@ -316,6 +349,21 @@ mod tests {
         );
         futures::join!(waiting, async { drop(first) });
         assert_eq!(*order.lock().unwrap(), ["small", "small", "huge"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_waits_until_a_small_image_is_pulled() {
+        let workers = workers(2);
+        let (huge, small) = (workers.pull(), workers.pull());
+        small.of_image(1);
+        let begin = Instant::now();
+        let mut waits = Box::pin(huge.of_layer(0).turn(1));
+        assert!(futures::poll!(&mut waits).is_pending());
+        drop(small.of_layer(0).turn(1).await);
+        assert!(futures::poll!(&mut waits).is_pending());
+        drop(small);
+        drop(waits.await);
+        assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test]
