@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::conversion::Conversion;
 use crate::documents::{Down, Way};
 use crate::in_flight::Door;
-use crate::puller::{Layers, Shared};
+use crate::puller::{Layers, Shared, UnpackConfig};
 use crate::unpack::{self, Unpack};
 use crate::workers::Turns;
 use crate::{PullError, Pulled, visible};
@@ -96,8 +96,7 @@ async fn bring(
         lease,
         session,
         turns,
-        limits: how.limits,
-        file_bytes_min: how.file_bytes_min,
+        how,
         fetching: &shared.unpacking,
     };
     let mut made = converting.of(resolved).await?;
@@ -131,10 +130,7 @@ async fn bring(
         session,
         snapshotter,
         root: shared.store.snapshotter().and_then(|plugin| plugin.root.clone()),
-        method: how.method,
-        layers,
-        limits: how.limits,
-        file_bytes_min: how.file_bytes_min,
+        how: UnpackConfig { layers, ..how },
         turns,
         unpacking: &shared.unpacking,
     };

@@ -8,14 +8,13 @@ mod artifact;
 mod schema1;
 
 use imagestore::{ConvertedFrom, ImageStore, KeyedLocks, PullLease};
-use layer::Limits;
 use oci::{Converted, Document, ImageConfig, Manifest, chain_ids, media_type};
 use refparse::Reference;
 use registry::{Resolved, Session};
 
 use crate::gc_labels::Labels;
 use crate::workers::Turns;
-use crate::{PullError, fetch};
+use crate::{PullError, UnpackConfig, fetch};
 
 /// Blobs of one pull that are fetched at the same time, as containerd does by default.
 const FETCHED_AT_ONCE: usize = 3;
@@ -27,9 +26,7 @@ pub(crate) struct Conversion<'a> {
     pub(crate) lease: &'a PullLease,
     pub(crate) session: &'a Session,
     pub(crate) turns: &'a Turns,
-    pub(crate) limits: Limits,
-    /// See [`crate::UnpackConfig`].
-    pub(crate) file_bytes_min: u64,
+    pub(crate) how: UnpackConfig,
     /// Files of artifacts that are being fetched, by their ids, so that two pulls do not fetch the same.
     pub(crate) fetching: &'a KeyedLocks,
 }

@@ -89,7 +89,7 @@ impl Conversion<'_> {
         let blob = blob.map_err(|source| PullError::Fetch { what: fetch::LAYER, source })?;
         let source = Source::Registry(Box::new(blob));
         let client = self.lease.client();
-        let ingest = LayerIngest::new(client, descriptor, ingest, self.file_bytes_min).await;
+        let ingest = LayerIngest::new(client, descriptor, ingest, self.how.file_bytes_min).await;
         let (measured, ingest) = self.stream(descriptor).measure(source, Some(ingest)).await?;
         let labels = labels(&measured);
         if let Some(ingest) = ingest {
@@ -116,7 +116,7 @@ impl Conversion<'_> {
     }
 
     fn stream<'a>(&'a self, descriptor: &'a Descriptor) -> LayerStream<'a> {
-        LayerStream { turns: self.turns.of_layer(0), descriptor, limits: self.limits }
+        LayerStream { turns: self.turns.of_layer(0), descriptor, limits: self.how.limits }
     }
 }
 

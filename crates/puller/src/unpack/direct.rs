@@ -30,7 +30,7 @@ use crate::gc_labels::{self, Labels};
 use crate::layer_ingest::LayerIngest;
 use crate::puller::Layers;
 use crate::source::Source;
-use crate::{PullError, fetch};
+use crate::{PullError, UnpackConfig, fetch};
 
 /// Layers of one pull that are fetched and unpacked at the same time. More than containerd's three, because each also
 /// waits for containerd's disk in between; as many as CRI-O fetches.
@@ -201,7 +201,7 @@ impl Direct<'_> {
     /// From the registry, or the content store that has it, into `directory`.
     async fn stream(&self, layer: &Layer, directory: &Path) -> Result<(Deferred, Bytes), PullError> {
         let client = self.unpack.lease.client();
-        let (ingest, _held) = match self.unpack.layers {
+        let (ingest, _held) = match self.unpack.how.layers {
             Layers::Keep => {
                 let held = self.unpack.lock_blob(&layer.descriptor.digest).await;
                 let labels = gc_labels::first_source(self.unpack.reference);
@@ -227,7 +227,8 @@ impl Direct<'_> {
         directory: &Path,
         mut ingest: Option<Ingest>,
     ) -> Result<(Deferred, Bytes), PullError> {
-        let Unpack { lease, session, limits, layers, file_bytes_min, .. } = *self.unpack;
+        let Unpack { lease, session, how: UnpackConfig { layers, limits, file_bytes_min, .. }, .. } =
+            *self.unpack;
         let turns = self.unpack.turns.of_layer(layer.number);
         let descriptor = &layer.descriptor;
         let is_stored = layers == Layers::Keep && ingest.is_none();

@@ -15,13 +15,12 @@ mod snapshot;
 use std::path::PathBuf;
 
 use imagestore::{KeyedGuard, KeyedLocks, PullLease};
-use layer::Limits;
 use refparse::{Digest, Reference};
 use registry::Session;
 
 use crate::PullError;
 use crate::documents::Documents;
-use crate::puller::{Layers, Method};
+use crate::puller::{Method, UnpackConfig};
 use crate::workers::Turns;
 pub(crate) use layer_stream::LayerStream;
 pub(crate) use measure::Measured;
@@ -36,11 +35,7 @@ pub(crate) struct Unpack<'a> {
     pub(crate) snapshotter: &'a str,
     /// Directory of the snapshotter, where containerd tells.
     pub(crate) root: Option<PathBuf>,
-    pub(crate) method: Method,
-    pub(crate) layers: Layers,
-    pub(crate) limits: Limits,
-    /// See [`crate::UnpackConfig`].
-    pub(crate) file_bytes_min: u64,
+    pub(crate) how: UnpackConfig,
     pub(crate) turns: &'a Turns,
     /// Layers that are being unpacked, by chain id, so that two pulls do not do the same, and those that are being written.
     pub(crate) unpacking: &'a KeyedLocks,
@@ -102,7 +97,7 @@ impl Unpack<'_> {
 
     /// The directory behind `mounts`, where layers may be written into it.
     fn upper(&self, mounts: &[containerd::Mount]) -> Option<Upper> {
-        if self.method == Method::Differ {
+        if self.how.method == Method::Differ {
             return None;
         }
         let upper = Upper::of(mounts, self.root.as_deref()?)?;
