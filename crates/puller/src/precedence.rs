@@ -1,7 +1,7 @@
 //! Small images go first: while one is pulled, the others' work waits for a moment.
 //!
-//! A small pull mostly waits for containerd, and containerd for the disk. To have the next turn is of little use to it where a
-//! huge pull keeps disk and processors busy in between.
+//! A small pull mostly waits for containerd, and containerd for the disk. The next turn among the
+//! [workers](crate::workers) is of little use to it where a huge pull keeps disk and processors busy in between.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,26 +13,26 @@ const SMALL_BYTES_MAX: u64 = 16 << 20;
 
 /// How long the others wait in one go, whatever keeps the small ones. They then have as long for themselves, so that no
 /// flood of small images takes more than half of the time.
-const TURN_MAX: Duration = Duration::from_millis(500);
+const PERIOD_MAX: Duration = Duration::from_millis(500);
 
 /// Which pulls go first.
 #[derive(Debug, Default)]
 pub(crate) struct Precedence {
     pulls: BTreeSet<u64>,
-    turn: Option<Turn>,
+    period: Option<Period>,
 }
 
 /// The time of small pulls, or that of the others which follows it.
 #[derive(Clone, Copy, Debug)]
-struct Turn {
+struct Period {
     since: Instant,
     ended: Option<Instant>,
 }
 
-impl Turn {
+impl Period {
     /// When the others' time begins.
     fn end(self) -> Instant {
-        self.ended.unwrap_or(self.since + TURN_MAX)
+        self.ended.unwrap_or(self.since + PERIOD_MAX)
     }
 
     /// When the others have had theirs.
@@ -47,12 +47,12 @@ impl Precedence {
         if bytes > SMALL_BYTES_MAX {
             return;
         }
-        match self.turn {
-            Some(turn) if now < turn.end() => {}
-            Some(turn) if now < turn.next() => return,
+        match self.period {
+            Some(period) if now < period.end() => {}
+            Some(period) if now < period.next() => return,
             _ => {
                 self.pulls.clear();
-                self.turn = Some(Turn { since: now, ended: None });
+                self.period = Some(Period { since: now, ended: None });
             }
         }
         self.pulls.insert(pull);
@@ -61,8 +61,8 @@ impl Precedence {
     /// `pull` has ended. Answers whether those that wait may go on.
     pub(crate) fn end(&mut self, pull: u64, now: Instant) -> bool {
         let is_last = self.pulls.remove(&pull) && self.pulls.is_empty();
-        match &mut self.turn {
-            Some(turn) if is_last && now < turn.end() => turn.ended = Some(now),
+        match &mut self.period {
+            Some(period) if is_last && now < period.end() => period.ended = Some(now),
             _ => {}
         }
         is_last
@@ -70,7 +70,7 @@ impl Precedence {
 
     /// Until when `pull` has to wait at the most, where it has to.
     pub(crate) fn until(&self, pull: u64, now: Instant) -> Option<Instant> {
-        let end = self.turn?.end();
+        let end = self.period?.end();
         (now < end && !self.pulls.contains(&pull)).then_some(end)
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Work comes in pieces of a few milliseconds. Where more wait than may run, the next turn is that of the pull that has
 //! had least so far, so that a small image is not stuck behind a huge one. Turns are counted in bytes, not in time, which
-//! makes them the same in every run. All wait while a small image [goes first](crate::precedence). Within a pull it is that of the lowest layer: snapshots are committed bottom-up, one
-//! after the other, and so the commits go on beside the unpacking of the layers above.
+//! makes them the same in every run. Within a pull it is that of the lowest layer: snapshots are committed bottom-up, one
+//! after the other, and so the commits go on beside the unpacking of the layers above. While a small image
+//! [goes first](crate::precedence), the work of all others waits.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -75,6 +75,7 @@ for_each_version! {
     conformance: simulator_behaves_as_this_containerd;
     crash: sigkill_in_mid_pull_leaves_nothing_and_the_next_pull_works;
     resume: a_killed_pull_is_gone_on_with_where_it_was,
+        a_file_of_a_killed_pull_is_gone_on_with_where_it_was,
         a_pull_given_up_is_gone_on_with_where_it_was;
     errors: bad_reference,
         unknown_image,
