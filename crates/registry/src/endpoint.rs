@@ -11,6 +11,7 @@ use crate::connector::ConnectError;
 use crate::error::{Failure, chain};
 use crate::health::Health;
 use crate::hosts::{Host, Scheme};
+use crate::reach::Reach;
 use crate::transport::Transport;
 use crate::url::{RedactedUrl, UrlError};
 
@@ -44,7 +45,7 @@ impl Endpoint {
 
     /// Takes note of what a failure says about the host itself.
     pub(crate) fn note(&self, failure: &Failure) {
-        if failure.is_host_down() && self.health.set_down(&chain(failure)) {
+        if failure.is_host_down() && self.health.reach.set_down(&chain(failure)) {
             tracing::info!(
                 host = self.host.name(),
                 cause = chain(failure),
@@ -58,41 +59,84 @@ impl Endpoint {
 
     /// Takes note that the host answered, whatever it said.
     pub(crate) fn answered(&self) {
-        if self.health.set_up() {
+        if self.health.reach.set_up() {
             tracing::info!(host = self.host.name(), "host is back");
         }
     }
 
-    /// Finds out on a task of its own whether a host that was out of reach is back, where it is time to: so that no pull
-    /// waits for one that is not.
+    /// Takes note of what a failure at `url`, to which the host has redirected, says about the storage there.
+    pub(crate) fn note_storage(&self, url: &RedactedUrl, failure: &Failure) {
+        if failure.is_host_down() && self.health.set_storage_down(url, &chain(failure)) {
+            let (host, storage) = (self.host.name(), url.host_port());
+            tracing::info!(
+                host,
+                storage,
+                "storage is out of reach: the host is asked last for blobs from now on"
+            );
+        }
+    }
+
+    /// Takes note that the storage answered, whatever it said.
+    pub(crate) fn storage_answered(&self) {
+        if self.health.storage.set_up() {
+            tracing::info!(host = self.host.name(), "storage is back");
+        }
+    }
+
+    /// Finds out on a task of its own whether what was out of reach is back, where it is time to: so that no pull waits
+    /// for it where it is not.
     pub(crate) fn probe_when_due(self: &Arc<Self>) {
-        if self.health.claim_probe() {
-            let probe = Probe(Arc::clone(self));
-            tokio::spawn(async move { probe.run().await });
+        for of in [Of::Host, Of::Storage] {
+            if self.reach(of).claim_probe() {
+                let probe = Probe { endpoint: Arc::clone(self), of };
+                tokio::spawn(async move { probe.run().await });
+            }
+        }
+    }
+
+    fn reach(&self, of: Of) -> &Reach {
+        match of {
+            Of::Host => &self.health.reach,
+            Of::Storage => &self.health.storage,
         }
     }
 }
 
+/// What is probed.
+#[derive(Clone, Copy)]
+enum Of {
+    Host,
+    Storage,
+}
+
 /// A probe in flight; dropped with its task, it gives its turn back.
-struct Probe(Arc<Endpoint>);
+struct Probe {
+    endpoint: Arc<Endpoint>,
+    of: Of,
+}
 
 impl Probe {
     async fn run(&self) {
-        let Probe(endpoint) = self;
-        let Ok(url) = endpoint.url("") else { return };
-        let Ok(request) = Request::get(url.uri()).body(Full::<Bytes>::default()) else { return };
-        match endpoint.transport.send(request).await {
-            Err(failure) if failure.is_host_down() && !is_not_tls(&failure) => {
-                endpoint.health.set_down(&chain(&failure));
+        let Probe { endpoint, of } = self;
+        let url = match of {
+            Of::Host => endpoint.url("").ok(),
+            Of::Storage => endpoint.health.storage_at(),
+        };
+        let request = url.and_then(|url| Request::get(url.uri()).body(Full::<Bytes>::default()).ok());
+        let Some(request) = request else { return };
+        match (endpoint.transport.send(request).await, of) {
+            (Err(failure), _) if failure.is_host_down() && !is_not_tls(&failure) => {
+                endpoint.reach(*of).set_down(&chain(&failure));
             }
-            Ok(_) | Err(_) => endpoint.answered(),
+            (_, Of::Host) => endpoint.answered(),
+            (_, Of::Storage) => endpoint.storage_answered(),
         }
     }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.0.health.probe_dropped();
+        self.endpoint.reach(self.of).probe_dropped();
     }
 }
 

@@ -117,8 +117,9 @@ impl Inner {
             };
             let configured = (url.origin() == own).then_some(&endpoint.host.header);
             let request = request(call, &url, configured, sent.as_ref())?;
+            let is_elsewhere = url.origin() != own;
             let response = match endpoint.transport.send(request).await {
-                Err(Failure::Connect(error)) if redirects == 0 && endpoint.fall_back(&error) => {
+                Err(Failure::Connect(error)) if !is_elsewhere && endpoint.fall_back(&error) => {
                     tracing::info!(
                         host = endpoint.host.name(),
                         "host speaks no TLS, going on with plain http"
@@ -127,10 +128,19 @@ impl Inner {
                     own = url.origin();
                     continue;
                 }
-                result => result?,
+                Err(failure) => {
+                    if is_elsewhere {
+                        endpoint.note_storage(&url, &failure);
+                    }
+                    return Err(failure);
+                }
+                Ok(response) => response,
             };
             // A host that answers is up, whatever it says.
             endpoint.answered();
+            if is_elsewhere {
+                endpoint.storage_answered();
+            }
             let status = response.status();
             if status.is_success() {
                 return Ok((response, (redirects > 0).then_some(url)));

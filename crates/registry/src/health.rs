@@ -10,12 +10,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
+use crate::reach::Reach;
+use crate::url::RedactedUrl;
+
 /// Most hosts remembered; `certs.d` and references name far fewer.
 const HOSTS_MAX: usize = 256;
-/// First time after which a host that was out of reach is probed; doubled each time it still is.
-const PROBE_AFTER_MIN: Duration = Duration::from_secs(5);
-/// Longest such time.
-const PROBE_AFTER_MAX: Duration = Duration::from_secs(120);
 /// How long a host is taken to send whole blobs only: servers are replaced.
 const NO_RANGES_FOR: Duration = Duration::from_secs(3600);
 /// Longest that a host's word keeps other requests from it.
@@ -41,80 +40,47 @@ impl Hosts {
 #[derive(Debug)]
 pub(crate) struct Health {
     state: Mutex<State>,
+    /// The host itself.
+    pub(crate) reach: Reach,
+    /// Where it redirects requests for blobs.
+    pub(crate) storage: Reach,
     /// Permits for the big blobs that come from it at the same time.
     pub(crate) streams: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    down: Option<Down>,
+    /// The root of the storage that was out of reach.
+    storage: Option<RedactedUrl>,
     /// Asked for by the host (429, `Retry-After`).
     not_before: Option<Instant>,
     /// Until when it is held to send whole blobs only.
     no_ranges_until: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Down {
-    cause: Arc<str>,
-    probe_after: Duration,
-    probe_at: Instant,
-    probing: bool,
-}
-
 impl Health {
     fn new(streams: usize) -> Health {
-        Health { state: Mutex::default(), streams: Arc::new(Semaphore::new(streams)) }
+        Health {
+            state: Mutex::default(),
+            reach: Reach::default(),
+            storage: Reach::default(),
+            streams: Arc::new(Semaphore::new(streams)),
+        }
     }
 
-    /// Why the host was out of reach when it was last asked; `None` where it was not.
-    pub(crate) fn down(&self) -> Option<Arc<str>> {
-        lock(&self.state).down.as_ref().map(|down| Arc::clone(&down.cause))
-    }
-
-    /// As [`Health::down`], and only where it is too early to ask again, or being found out.
-    pub(crate) fn down_lately(&self) -> Option<Arc<str>> {
-        let state = lock(&self.state);
-        let lately = |down: &&Down| down.probing || Instant::now() < down.probe_at;
-        state.down.as_ref().filter(lately).map(|down| Arc::clone(&down.cause))
-    }
-
-    /// Takes note that the host is out of reach; true where that is news.
-    pub(crate) fn set_down(&self, cause: &str) -> bool {
-        let mut state = lock(&self.state);
-        let (is_news, probe_after) = match &state.down {
-            None => (true, PROBE_AFTER_MIN),
-            // Several requests that were under way fail for one reason.
-            Some(down) if !down.probing && Instant::now() < down.probe_at => return false,
-            Some(down) => (false, (down.probe_after * 2).min(PROBE_AFTER_MAX)),
-        };
-        let probe_at = Instant::now() + probe_after;
-        state.down = Some(Down { cause: cause.into(), probe_after, probe_at, probing: false });
+    /// Takes note that the storage at `url`, to which the host has redirected, is out of reach; true where that is news.
+    pub(crate) fn set_storage_down(&self, url: &RedactedUrl, cause: &str) -> bool {
+        let is_news = self.storage.set_down(cause);
+        if is_news {
+            // What is asked there later needs no signature.
+            lock(&self.state).storage = url.join("/").ok();
+        }
         is_news
     }
 
-    /// Takes note that the host answered; true where that is news.
-    pub(crate) fn set_up(&self) -> bool {
-        lock(&self.state).down.take().is_some()
-    }
-
-    /// True once when it is time to find out whether the host is back; who gets it must call [`Health::set_up`] or
-    /// [`Health::set_down`] after, or drop the answer with [`Health::probe_dropped`].
-    pub(crate) fn claim_probe(&self) -> bool {
-        match &mut lock(&self.state).down {
-            Some(down) if !down.probing && Instant::now() >= down.probe_at => {
-                down.probing = true;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// The probe ended without an answer: another may be made.
-    pub(crate) fn probe_dropped(&self) {
-        if let Some(down) = &mut lock(&self.state).down {
-            down.probing = false;
-        }
+    /// Where to find out whether the storage is back.
+    pub(crate) fn storage_at(&self) -> Option<RedactedUrl> {
+        lock(&self.state).storage.clone()
     }
 
     /// Takes note that the host wants no request for `wait`.
@@ -152,35 +118,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_host_that_is_down_is_probed_by_one_at_growing_intervals() {
-        let health = Health::new(1);
-        assert!(!health.claim_probe());
-        assert!(health.set_down("refused"));
-        assert!(!health.set_down("refused"));
-        for seconds in [5, 10, 20, 40, 80, 120, 120] {
-            tokio::time::advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
-            assert!(!health.claim_probe(), "{seconds}");
-            tokio::time::advance(Duration::from_millis(1)).await;
-            assert!(health.claim_probe(), "{seconds}");
-            assert!(!health.claim_probe());
-            assert!(!health.set_down("refused"));
-        }
-        assert!(health.set_up());
-        assert!(health.down().is_none());
-        assert!(!health.set_up());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_probe_that_was_dropped_can_be_made_again() {
-        let health = Health::new(1);
-        health.set_down("refused");
-        tokio::time::advance(PROBE_AFTER_MIN).await;
-        assert!(health.claim_probe());
-        health.probe_dropped();
-        assert!(health.claim_probe());
-    }
 
     #[tokio::test(start_paused = true)]
     async fn patience_is_the_longest_asked_for_and_bounded() {

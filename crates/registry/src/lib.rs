@@ -62,6 +62,7 @@ mod node;
 mod planned;
 mod probe;
 mod proxy;
+mod reach;
 mod resolve;
 mod retry;
 mod rounds;

@@ -12,6 +12,7 @@ use crate::client::Shared;
 use crate::endpoint::Endpoint;
 use crate::error::{AccessError, Failure, HostFailure, Retry, chain};
 use crate::hosts::Capability;
+use crate::reach::Reach;
 use crate::retry::{Budget, Retries};
 use crate::session::Inner;
 
@@ -20,6 +21,7 @@ pub(crate) struct Rounds {
     budget: Arc<Budget>,
     /// Those with the capability, in the configured order.
     endpoints: Vec<Arc<Endpoint>>,
+    is_of_blob: bool,
     queue: VecDeque<Arc<Endpoint>>,
     /// By position in the configured order.
     failures: BTreeMap<usize, HostFailure>,
@@ -31,7 +33,7 @@ impl Rounds {
     /// [`AccessError::Config`] and [`AccessError::NoHost`].
     pub(crate) fn new(session: &Inner, capability: Capability) -> Result<Rounds, AccessError> {
         let endpoints = Rounds::endpoints(session, capability)?;
-        Rounds::over(session, capability, endpoints)
+        Rounds::over(session, capability, endpoints, false)
     }
 
     /// For the blob of `descriptor`: where the hosts do not have it, the URLs that it names do.
@@ -42,7 +44,7 @@ impl Rounds {
         let mut endpoints = Rounds::endpoints(session, Capability::Pull)?;
         let position = endpoints.last().map_or(0, |last| last.position + 1);
         endpoints.extend(session.foreign(descriptor, position));
-        Rounds::over(session, Capability::Pull, endpoints)
+        Rounds::over(session, Capability::Pull, endpoints, true)
     }
 
     fn endpoints(session: &Inner, capability: Capability) -> Result<Vec<Arc<Endpoint>>, AccessError> {
@@ -55,6 +57,7 @@ impl Rounds {
         session: &Inner,
         capability: Capability,
         endpoints: Vec<Arc<Endpoint>>,
+        is_of_blob: bool,
     ) -> Result<Rounds, AccessError> {
         if endpoints.is_empty() {
             return Err(AccessError::NoHost {
@@ -66,6 +69,7 @@ impl Rounds {
             shared: Arc::clone(&session.shared),
             budget: Arc::clone(&session.budget),
             endpoints,
+            is_of_blob,
             queue: VecDeque::new(),
             failures: BTreeMap::new(),
             retries: Retries::default(),
@@ -108,7 +112,7 @@ impl Rounds {
             let endpoint = self.queue.pop_front()?;
             let answered = self.failures.values().any(|failed| failed.failure.is_last_word());
             let is_mirror = endpoint.host.mirror_of.is_some();
-            let down = endpoint.health.down_lately().filter(|_| answered && is_mirror);
+            let down = self.reaches(&endpoint).find_map(Reach::down_lately).filter(|_| answered && is_mirror);
             let Some(cause) = down else { return Some(endpoint) };
             let host = endpoint.host.name().to_owned();
             let failure = Failure::OutOfReach { cause: cause.to_string() };
@@ -127,13 +131,19 @@ impl Rounds {
     /// Begins anew with every host, after progress: hosts that could not be reached last.
     pub(crate) fn restart(&mut self) {
         let (down, up): (Vec<_>, Vec<_>) =
-            self.endpoints.iter().cloned().partition(|endpoint| endpoint.health.down().is_some());
+            self.endpoints.iter().cloned().partition(|endpoint| self.reaches(endpoint).any(Reach::is_down));
         for endpoint in &down {
             endpoint.probe_when_due();
         }
         self.queue = up.into_iter().chain(down).collect();
         self.failures.clear();
         self.retries.reset();
+    }
+
+    /// What has to be in reach for a request to `endpoint`.
+    fn reaches<'a>(&self, endpoint: &'a Endpoint) -> impl Iterator<Item = &'a Reach> + use<'a> {
+        let health = &endpoint.health;
+        [&health.reach].into_iter().chain(self.is_of_blob.then_some(&health.storage))
     }
 
     /// Has the host at this position asked first: the one that served the rest of a blob has all of it.

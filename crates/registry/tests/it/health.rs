@@ -72,6 +72,54 @@ async fn a_mirror_that_is_back_is_found_by_a_probe_and_used_first() {
     assert_eq!(probe.header("authorization"), None);
 }
 
+/// A mirror that answers, and sends those who want blobs to a storage that does not.
+fn redirect_to_storage(network: &Network) {
+    network.serve("m.test:80", |seen| match seen.target.contains("/blobs/") {
+        true => Reply::new(307).header("location", "http://s.test/blob?signature=secret"),
+        false => Reply::ok(MANIFEST),
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_whose_storage_is_dead_costs_one_pull_one_dial_timeout_and_later_pulls_nothing() {
+    let (world, network) = black_hole();
+    network.serve("r.test:80", |_| Reply::ok(MANIFEST));
+    redirect_to_storage(&network);
+    assert_eq!(pull(&world).await.unwrap(), DIAL_TIMEOUT);
+    for _ in 0..20 {
+        assert_eq!(pull(&world).await.unwrap(), Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(30)).await;
+    }
+    assert!((4..12).contains(&dials(&network, "s.test:80")), "{}", dials(&network, "s.test:80"));
+    let manifests = network.seen().into_iter().filter(|seen| seen.target.contains("/manifests/"));
+    let of_mirror = manifests.filter(|seen| seen.server == "m.test:80").count();
+    assert!(of_mirror > 10, "the mirror itself is asked as before: {of_mirror}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_is_back_is_found_by_a_probe_that_shows_no_signature() {
+    let (world, network) = black_hole();
+    network.serve("r.test:80", |_| Reply::ok(MANIFEST));
+    redirect_to_storage(&network);
+    pull(&world).await.unwrap();
+    network.serve("s.test:80", |seen| match seen.target.as_str() {
+        "/" => Reply::new(403),
+        _ => Reply::ok(MANIFEST),
+    });
+    tokio::time::advance(Duration::from_secs(5)).await;
+    // This one sends the probes, and does not wait for them.
+    assert_eq!(pull(&world).await.unwrap(), Duration::ZERO);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let before = network.seen().len();
+    pull(&world).await.unwrap();
+    let seen = network.seen();
+    assert!(seen[before..].iter().any(|seen| seen.server == "s.test:80"), "{seen:?}");
+    assert!(seen[before..].iter().all(|seen| seen.server != "r.test:80"), "{seen:?}");
+    let at_storage: Vec<_> = seen.iter().filter(|seen| seen.server == "s.test:80").collect();
+    assert_eq!(at_storage[0].target, "/", "the probe");
+    assert!(at_storage.iter().all(|seen| seen.header("authorization").is_none()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_registrys_last_word_is_not_kept_back_by_a_dead_mirror() {
     let (world, network) = black_hole();
